@@ -108,6 +108,25 @@ pub struct Trouble {
     pub since: Timestamp,
 }
 
+/// A rung of the ladder that repairs climb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// Restart the gateway's process.
+    Process,
+    /// Restart the machine.
+    Machine,
+}
+
+/// A rung that was climbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Climbed {
+    /// Which.
+    pub rung: Rung,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// What the health checks have seen lately.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
@@ -115,8 +134,8 @@ pub struct Health {
     pub misses: u8,
     /// The scheduled minute (Unix time in minutes) of the last miss: a miss counts once per minute.
     pub last_miss_minute: Option<i64>,
-    /// When repairs were issued lately, oldest first: each rung of the ladder is used at most once in a window.
-    pub repairs: Vec<Timestamp>,
+    /// Rungs climbed lately, oldest first: each is used at most once in a window.
+    pub climbed: Vec<Climbed>,
 }
 
 /// An instance: what is wanted, what is observed, and the run that is working on the difference.

@@ -21,7 +21,7 @@ mod release;
 mod verb;
 
 pub use id::{IdError, InstanceId, OperationId, OrganisationId};
-pub use instance::{Health, Instance, Placement, State, Trouble, Wanted};
+pub use instance::{Climbed, Health, Instance, Placement, Rung, State, Trouble, Wanted};
 pub use name::{InstanceName, NameError};
 pub use notice::Notice;
 pub use plan::{CpuKind, Machine, Money, PLANS, Plan, PlanId, UnknownPlan};

@@ -1,1 +1,30 @@
+//! The composition root of the control plane: reads the environment once, builds clients, and turns functions and workers into Lambda
+//! handlers. It decides nothing: what is wanted is in `domain` and `flows`, what is done is in the adapters.
+//!
+//! A function's settings are a struct of the groups it needs, read with [`read_settings`]: one error names everything that is missing
+//! or malformed. Nothing here knows whether it runs on AWS or on one machine; only endpoints and credentials differ.
 
+mod alarms;
+mod aws;
+mod clock;
+mod compose;
+mod http;
+mod queue;
+mod secrets;
+mod settings;
+mod sqs;
+mod telemetry;
+
+pub use alarms::LoggedAlarms;
+pub use aws::{Aws, AwsSettings};
+pub use clock::SystemClock;
+pub use compose::{Keys, engine, signer, store, waking_engine, world};
+pub use http::{HttpClientError, client as http_client};
+pub use queue::{FlowQueue, SqsQueue};
+pub use secrets::{PlatformSecrets, SecretError};
+pub use settings::{
+    DeploymentSettings, Environment, FlySettings, IdentitySettings, KeySettings, QueueSettings, Reader, SettingsError, StoreSettings,
+    read_settings,
+};
+pub use sqs::{each_record, serve_queue};
+pub use telemetry::log_as_json;

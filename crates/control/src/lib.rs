@@ -1,0 +1,117 @@
+//! The supervisors inside the tenants' machines, behind the port [`flows::ports::Gateways`].
+//!
+//! A supervisor is reached at its instance's own address, through the provider's proxy, as anybody would reach it; what it obeys is a
+//! control token that is good for one request, one body and 60 seconds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::{Request, Signer};
+use async_trait::async_trait;
+use domain::InstanceId;
+use durable::{Attempt, Clock, Setback};
+use flows::ports::Gateways;
+use reqwest::{Client, Method, StatusCode};
+use serde::Deserialize;
+
+/// How long the supervisor is asked to hold a health request that is not ready.
+const LONG_POLL: Duration = Duration::from_secs(20);
+
+/// The answer to a long poll travels for some seconds more.
+const TRAVEL: Duration = Duration::from_secs(5);
+
+/// A gateway's process ends within its drain time; the supervisor answers before that, and is asked again.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Seconds between two looks at a gateway that did not hold the long poll.
+const LOOK_AGAIN_SECONDS: u64 = 2;
+
+/// Who gives the orders, as supervisors log it.
+const ISSUED_BY: &str = "control-plane";
+
+/// The supervisors of all instances.
+#[derive(Clone)]
+pub struct Supervisors {
+    http: Client,
+    signer: Arc<Signer>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What `/health` says of the gateway; the rest of it is for people.
+#[derive(Debug, Deserialize)]
+struct Report {
+    gateway: GatewayReport,
+}
+
+#[derive(Debug, Deserialize)]
+struct GatewayReport {
+    state: String,
+}
+
+impl Supervisors {
+    /// Speaks to supervisors through this client, with orders signed by this key.
+    #[must_use]
+    pub fn new(http: Client, signer: Arc<Signer>, clock: Arc<dyn Clock>) -> Self {
+        Self { http, signer, clock }
+    }
+}
+
+#[async_trait]
+impl Gateways for Supervisors {
+    async fn await_ready(&self, _instance: &InstanceId, address: &str) -> Attempt<()> {
+        let url = format!("{address}/health?until=ready&timeout={}", LONG_POLL.as_secs());
+        let answer = match self.http.get(url).timeout(LONG_POLL + TRAVEL).send().await {
+            Ok(answer) => answer,
+            Err(error) => return Err(Setback::not_yet(LOOK_AGAIN_SECONDS, unreachable(&error))),
+        };
+        match answer.status() {
+            StatusCode::OK => Ok(()),
+            status => match answer.json::<Report>().await {
+                Ok(report) if report.gateway.state == "refused" => Err(Setback::fatal("the gateway refuses its configuration")),
+                Ok(report) => Err(Setback::not_yet(LOOK_AGAIN_SECONDS, format!("the gateway is {}", report.gateway.state))),
+                // Somebody before the supervisor answered: the provider's proxy, before the machine is routed.
+                Err(_) => Err(Setback::not_yet(LOOK_AGAIN_SECONDS, format!("its address answers {status}"))),
+            },
+        }
+    }
+
+    async fn restart_process(&self, instance: &InstanceId, address: &str, request: &str) -> Attempt<()> {
+        const PATH: &str = "/_rockpool/restart";
+        let body = serde_json::json!({ "request": request }).to_string();
+        let order = Request { method: Method::POST.as_str(), path: PATH, body: body.as_bytes() };
+        let token = self
+            .signer
+            .control(&instance.to_string(), ISSUED_BY, &order, self.clock.now())
+            .map_err(|error| Setback::fatal(format!("no control token could be signed: {error}")))?;
+        let sent = self
+            .http
+            .post(format!("{address}{PATH}"))
+            .bearer_auth(token.as_str())
+            .header("content-type", "application/json")
+            .body(body)
+            .timeout(ORDER_TIMEOUT)
+            .send()
+            .await;
+        // Whatever the supervisor has seen of it, the same order may be given again: it knows the request by its name.
+        match sent {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) if matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST) => {
+                Err(Setback::fatal(format!("the supervisor refused the restart with {}", answer.status())))
+            }
+            Ok(answer) => Err(Setback::retry(format!("the supervisor answered the restart with {}", answer.status()))),
+            Err(error) => Err(Setback::retry(unreachable(&error))),
+        }
+    }
+}
+
+/// A sentence for the timeline, without the address: the timeline already belongs to the instance.
+fn unreachable(error: &reqwest::Error) -> String {
+    let how = if error.is_timeout() {
+        "did not answer in time"
+    } else if error.is_connect() {
+        "cannot be connected to"
+    } else {
+        "broke off its answer"
+    };
+    format!("its machine {how}")
+}

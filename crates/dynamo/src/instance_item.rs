@@ -1,0 +1,218 @@
+//! An instance as an item, with the attributes that put it into the sparse indexes.
+
+use domain::{Family, Health, Instance, InstanceName, OperationId, Placement, PlanId, Region, Release, State, Trouble, Wanted};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::StoreError;
+use crate::expression::{Expression, number, text};
+use crate::keys::{self, Key};
+use crate::moment::Moment;
+use crate::read::key_of;
+use crate::write::Item;
+
+/// Misses after which an instance is suspected, and no more are counted.
+pub(crate) const MISSES: u8 = 3;
+
+/// An instance with the number of its last write, which is the condition of the next.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Stored {
+    pub(crate) instance: Instance,
+    pub(crate) rev: u64,
+}
+
+impl Stored {
+    pub(crate) fn parse(item: Item) -> Result<Self, StoreError> {
+        let key = key_of(&item);
+        let stored: InstanceItem = serde_dynamo::from_item(item).map_err(|error| StoreError::corrupt(&key, error))?;
+        let (organisation, id) =
+            keys::parse_instance(&key.pk, &key.sk).ok_or_else(|| StoreError::corrupt(&key, "its key is not an instance's"))?;
+        let rev = stored.rev;
+        Ok(Self { instance: stored.into_instance(organisation, id), rev })
+    }
+
+    /// The condition that it is still as it was read.
+    pub(crate) fn unchanged(&self) -> Expression {
+        Expression::new().when("#rev = :seen").number(":seen", self.rev)
+    }
+
+    /// The item that replaces it.
+    pub(crate) fn replaced_by(&self, instance: &Instance) -> Result<Item, StoreError> {
+        item(instance, self.rev + 1)
+    }
+}
+
+/// The item of an instance.
+pub(crate) fn item(instance: &Instance, rev: u64) -> Result<Item, StoreError> {
+    let key = keys::instance(&instance.organisation, &instance.id);
+    let mut item: Item =
+        serde_dynamo::to_item(InstanceItem::of(instance, rev)).map_err(|error| StoreError::corrupt(&key, error))?;
+    item.extend(key.attributes());
+    if let Some(since) = watched(instance) {
+        item.insert(keys::FLEET_SHARD.to_owned(), text(keys::fleet_shard_of(&instance.id)));
+        if let (Suspicion::Since(since), Some(placement)) = (since, &instance.placement) {
+            item.insert(keys::SUSPECT_REGION.to_owned(), text(keys::suspect_region(placement.region)));
+            item.insert(keys::SUSPECT_SINCE.to_owned(), Moment::value(since));
+        }
+    }
+    Ok(item)
+}
+
+/// Whether the checks have found an instance wanting.
+enum Suspicion {
+    None,
+    Since(Timestamp),
+}
+
+/// Health checks look at what is placed, wanted running and left alone by runs. A degraded instance is looked at, but no longer suspected:
+/// the repairs are used up, and a person has been called.
+fn watched(instance: &Instance) -> Option<Suspicion> {
+    let watched = instance.wanted == Wanted::Running && instance.placement.is_some() && instance.operation.is_none();
+    let suspected = instance.state == State::Running && instance.health.misses >= MISSES;
+    let since = instance.health.last_miss_minute.and_then(|minute| Timestamp::from_second(minute.checked_mul(60)?).ok());
+    watched.then(|| match since.filter(|_| suspected) {
+        Some(since) => Suspicion::Since(since),
+        None => Suspicion::None,
+    })
+}
+
+/// The write of one more miss, the third of which makes a suspect.
+pub(crate) fn miss(seen: u8, minute: i64, region: Region, now: Timestamp) -> Expression {
+    let expression = Expression::new()
+        .set("misses", number(seen + 1))
+        .set("last_miss_minute", number(minute))
+        .set("updated_at", Moment::value(now))
+        .assign("#rev = #rev + :one")
+        .number(":one", 1)
+        .when("attribute_exists(#fleet_shard) AND #state = :running")
+        .text(":running", State::Running.as_str())
+        .when("#misses = :seen")
+        .number(":seen", seen)
+        .when("attribute_not_exists(#last_miss_minute) OR #last_miss_minute < :last_miss_minute");
+    if seen + 1 < MISSES {
+        return expression;
+    }
+    let since = Timestamp::from_second(minute.saturating_mul(60)).unwrap_or(now);
+    expression.set(keys::SUSPECT_REGION, text(keys::suspect_region(region))).set(keys::SUSPECT_SINCE, Moment::value(since))
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct InstanceItem {
+    rev: u64,
+    name: InstanceName,
+    plan: PlanId,
+    family: Family,
+    version: String,
+    regions: Vec<Region>,
+    wanted: Wanted,
+    wanted_rev: u64,
+    state: State,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    operation: Option<OperationId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    region: Option<Region>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    app: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    machine: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    volume: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    generation: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+    ever_ran: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trouble: Option<TroubleItem>,
+    misses: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    last_miss_minute: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    repairs: Vec<Moment>,
+    created_at: Moment,
+    updated_at: Moment,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct TroubleItem {
+    message: String,
+    since: Moment,
+}
+
+impl InstanceItem {
+    fn of(instance: &Instance, rev: u64) -> Self {
+        let placement = instance.placement.as_ref();
+        Self {
+            rev,
+            name: instance.name.clone(),
+            plan: instance.plan,
+            family: instance.release.family,
+            version: instance.release.version.clone(),
+            regions: instance.regions.clone(),
+            wanted: instance.wanted,
+            wanted_rev: instance.wanted_rev,
+            state: instance.state,
+            operation: instance.operation,
+            region: placement.map(|placement| placement.region),
+            app: placement.map(|placement| placement.app.clone()),
+            machine: placement.map(|placement| placement.machine.clone()),
+            volume: placement.map(|placement| placement.volume.clone()),
+            generation: placement.map(|placement| placement.generation),
+            address: placement.map(|placement| placement.address.clone()),
+            ever_ran: instance.ever_ran,
+            trouble: instance.trouble.as_ref().map(|it| TroubleItem { message: it.message.clone(), since: it.since.into() }),
+            misses: instance.health.misses,
+            last_miss_minute: instance.health.last_miss_minute,
+            repairs: instance.health.repairs.iter().copied().map(Moment).collect(),
+            created_at: instance.created_at.into(),
+            updated_at: instance.updated_at.into(),
+        }
+    }
+
+    fn into_instance(self, organisation: domain::OrganisationId, id: domain::InstanceId) -> Instance {
+        let placement = match (self.region, self.app, self.machine, self.volume, self.generation, self.address) {
+            (Some(region), Some(app), Some(machine), Some(volume), Some(generation), Some(address)) => {
+                Some(Placement { region, app, machine, volume, generation, address })
+            }
+            _ => None,
+        };
+        Instance {
+            id,
+            organisation,
+            name: self.name,
+            plan: self.plan,
+            release: Release { family: self.family, version: self.version },
+            regions: self.regions,
+            wanted: self.wanted,
+            wanted_rev: self.wanted_rev,
+            state: self.state,
+            operation: self.operation,
+            placement,
+            ever_ran: self.ever_ran,
+            trouble: self.trouble.map(|it| Trouble { message: it.message, since: it.since.0 }),
+            health: Health {
+                misses: self.misses,
+                last_miss_minute: self.last_miss_minute,
+                repairs: self.repairs.into_iter().map(|moment| moment.0).collect(),
+            },
+            created_at: self.created_at.0,
+            updated_at: self.updated_at.0,
+        }
+    }
+}
+
+/// An instance inside another item, without its keys.
+pub(crate) fn embedded(instance: &Instance) -> Result<aws_sdk_dynamodb::types::AttributeValue, StoreError> {
+    let key = keys::instance(&instance.organisation, &instance.id);
+    serde_dynamo::to_attribute_value(InstanceItem::of(instance, 0)).map_err(|error| StoreError::corrupt(&key, error))
+}
+
+/// Reads an instance inside another item.
+pub(crate) fn parse_embedded(
+    value: aws_sdk_dynamodb::types::AttributeValue,
+    owner: (domain::OrganisationId, domain::InstanceId),
+    key: &Key,
+) -> Result<Instance, StoreError> {
+    let stored: InstanceItem = serde_dynamo::from_attribute_value(value).map_err(|error| StoreError::corrupt(key, error))?;
+    Ok(stored.into_instance(owner.0, owner.1))
+}

@@ -1,0 +1,71 @@
+use std::pin::Pin;
+
+use durable::{Catalogue, Execute, Flow, Run, Unknown};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::plan::{Kind, MachinePlan, ProvisionPlan, RepairPlan, RestartPlan, RetirePlan};
+use crate::world::World;
+use crate::{provision, repair, restart, retire, start, stop};
+
+/// Every flow that this code knows, by kind and version.
+pub struct Flows {
+    world: World,
+}
+
+impl Flows {
+    /// The flows, acting on this world.
+    #[must_use]
+    pub const fn new(world: World) -> Self {
+        Self { world }
+    }
+}
+
+impl Catalogue for Flows {
+    fn open(&self, kind: &str, version: u32, plan: &Value) -> Result<Box<dyn Execute + '_>, Unknown> {
+        let world = &self.world;
+        match (Kind::named(kind), version) {
+            (Some(Kind::Provision), 1) => Ok(Box::new(Provision { world, plan: read(plan)? })),
+            (Some(Kind::Start), 1) => Ok(Box::new(Start { world, plan: read(plan)? })),
+            (Some(Kind::Stop), 1) => Ok(Box::new(Stop { world, plan: read(plan)? })),
+            (Some(Kind::Restart), 1) => Ok(Box::new(Restart { world, plan: read(plan)? })),
+            (Some(Kind::Repair), 1) => Ok(Box::new(Repair { world, plan: read(plan)? })),
+            (Some(Kind::Retire), 1) => Ok(Box::new(Retire { world, plan: read(plan)? })),
+            _ => Err(Unknown::Version),
+        }
+    }
+}
+
+fn read<P: DeserializeOwned>(plan: &Value) -> Result<P, Unknown> {
+    P::deserialize(plan).map_err(|error| Unknown::Plan(error.to_string()))
+}
+
+/// A step's result is recorded as JSON, and so is a flow's.
+fn value<T: Serialize>(result: Flow<T>) -> Flow<Value> {
+    result.map(|value| serde_json::to_value(value).expect("what a flow returns consists of texts and numbers"))
+}
+
+macro_rules! execute {
+    ($($name:ident($plan:ty) = $flow:path;)*) => {$(
+        struct $name<'w> {
+            world: &'w World,
+            plan: $plan,
+        }
+
+        impl Execute for $name<'_> {
+            fn walk<'r, 'a: 'r>(&'a self, run: &'r mut Run<'a>) -> Pin<Box<dyn Future<Output = Flow<Value>> + Send + 'r>> {
+                Box::pin(async move { value($flow(run, self.world, &self.plan).await) })
+            }
+        }
+    )*};
+}
+
+execute! {
+    Provision(ProvisionPlan) = provision::provision;
+    Start(MachinePlan) = start::start;
+    Stop(MachinePlan) = stop::stop;
+    Restart(RestartPlan) = restart::restart;
+    Repair(RepairPlan) = repair::repair;
+    Retire(RetirePlan) = retire::retire;
+}

@@ -1,0 +1,66 @@
+use domain::Placement;
+use durable::{Flow, Limits, Run, Setback};
+use std::time::Duration;
+
+use crate::outcome::Announcement;
+use crate::plan::ProvisionPlan;
+use crate::ports::{MachineState, Placed};
+use crate::tenant::{GENERATED_SECRETS, machine_spec};
+use crate::world::World;
+
+/// A first boot pulls the image and may install channel plugins: Fly was seen to need 90 s, OpenClaw 165 s.
+const FIRST_BOOT: Limits = Limits { deadline: Duration::from_secs(900), attempts: 20 };
+
+/// Makes an instance: app, secrets, addresses, volume, machine; in service when its gateway answers.
+///
+/// Regions are tried in the plan's order. What a region that turned out to be full left behind is released before the next is tried.
+pub(crate) async fn provision<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a ProvisionPlan) -> Flow<Placement> {
+    let World { apps, volumes, machines, gateways, vault, keys, .. } = world;
+    let ProvisionPlan { target, app, network, secret, generation, volume, machine, address, .. } = plan;
+
+    run.undo("delete_secret", vault.delete_secret(secret));
+    run.step("create_secret", vault.ensure_secret(secret, &GENERATED_SECRETS)).await?;
+
+    run.undo("delete_app", apps.delete_app(app));
+    run.step("create_app", apps.ensure_app(app, network)).await?;
+    let secrets_version = run
+        .step("set_secrets", async {
+            let values = vault.read_secret(secret).await?;
+            apps.set_secrets(app, &values).await
+        })
+        .await?;
+    run.step("assign_ips", apps.ensure_addresses(app)).await?;
+
+    let mut placed = None;
+    for region in plan.regions.iter().copied() {
+        let mark = run.mark();
+        run.undo("delete_volume", volumes.delete_volumes(app, volume));
+        let disk = plan.volume_in(region);
+        if let Placed::At(volume_id) = run.step("create_volume", volumes.ensure_volume(&disk)).await? {
+            run.undo("delete_machine", machines.delete_machines(app, machine));
+            let spec = machine_spec(plan, keys, region, &volume_id, secrets_version);
+            if let Placed::At(machine_id) = run.step("create_machine", machines.ensure_machine(&spec)).await? {
+                placed = Some((region, volume_id, machine_id));
+                break;
+            }
+        }
+        run.release(mark).await?;
+    }
+    let (region, volume_id, machine_id) = run.step("choose_region", async { placed.ok_or_else(|| no_room(plan)) }).await?;
+
+    run.step("delete_surplus_volumes", volumes.delete_surplus(app, volume, &volume_id)).await?;
+    run.step_within("await_started", FIRST_BOOT, machines.await_state(app, &machine_id, MachineState::Started)).await?;
+    run.step_within("await_healthy", FIRST_BOOT, gateways.await_ready(&target.instance, address)).await?;
+    run.commit("in_service").await?;
+
+    run.notify(Announcement::new(target.instance, "instance_ready", format!("{} is ready at {address}.", target.name)));
+    Ok(Placement { region, app: app.clone(), machine: machine_id, volume: volume_id, generation: *generation, address: address.clone() })
+}
+
+fn no_room(plan: &ProvisionPlan) -> Setback {
+    let tried: Vec<_> = plan.regions.iter().map(|region| region.code()).collect();
+    Setback::fatal(format!(
+        "no region that this instance may live in has room for it now (tried {}); delete it and create it again with more allowed regions, or later",
+        tried.join(", ")
+    ))
+}

@@ -1,0 +1,27 @@
+use domain::RestartScope;
+use durable::{Flow, Run};
+
+use crate::outcome::Observed;
+use crate::plan::RestartPlan;
+use crate::ports::MachineState;
+use crate::start::GATEWAY_START;
+use crate::world::World;
+
+/// Restarts the gateway's process, or its machine. There is nothing to undo: what was running runs again, or is degraded.
+pub(crate) async fn restart<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a RestartPlan) -> Flow<Observed> {
+    let World { machines, gateways, .. } = world;
+    let (placement, instance) = (&plan.machine.placement, &plan.machine.target.instance);
+
+    match plan.scope {
+        RestartScope::Process => {
+            run.step("restart_process", gateways.restart_process(instance, &placement.address, &plan.machine.request)).await?;
+        }
+        RestartScope::Machine => {
+            run.step("restart_machine", machines.restart(&placement.app, &placement.machine)).await?;
+            run.step("await_started", machines.await_state(&placement.app, &placement.machine, MachineState::Started)).await?;
+        }
+    }
+    let answers = run.attempt("await_healthy", GATEWAY_START, gateways.await_ready(instance, &placement.address)).await?;
+    run.commit("in_service").await?;
+    Ok(answers.map_or_else(Observed::degraded, |()| Observed::running()))
+}

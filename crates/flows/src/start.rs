@@ -1,0 +1,40 @@
+use std::time::Duration;
+
+use durable::{Flow, Limits, Run, Setback};
+
+use crate::outcome::Observed;
+use crate::plan::MachinePlan;
+use crate::ports::MachineState;
+use crate::world::World;
+
+/// How long a gateway that has been started before may take to answer.
+pub(crate) const GATEWAY_START: Limits = Limits { deadline: Duration::from_secs(420), attempts: 20 };
+
+/// Starts a stopped instance. Its volume has held the customer's state, so a missing one is never replaced: the run fails closed.
+///
+/// A machine that boots with a gateway that does not answer is not switched off again: the instance is degraded, and can be reached.
+pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a MachinePlan) -> Flow<Observed> {
+    let World { volumes, machines, gateways, .. } = world;
+    let (app, machine, volume) = (&plan.placement.app, &plan.placement.machine, &plan.placement.volume);
+
+    run.step("check_volume", async {
+        if volumes.volume_exists(app, volume).await? { Ok(()) } else { Err(volume_missing(volume)) }
+    })
+    .await?;
+
+    run.undo("stop_machine", async {
+        machines.stop(app, machine).await?;
+        machines.await_state(app, machine, MachineState::Stopped).await
+    });
+    run.step("start_machine", machines.start(app, machine)).await?;
+    run.step("await_started", machines.await_state(app, machine, MachineState::Started)).await?;
+    let answers =
+        run.attempt("await_healthy", GATEWAY_START, gateways.await_ready(&plan.target.instance, &plan.placement.address)).await?;
+    run.commit("in_service").await?;
+    Ok(answers.map_or_else(Observed::degraded, |()| Observed::running()))
+}
+
+/// The one thing that must never be repaired by making a new one.
+fn volume_missing(volume: &str) -> Setback {
+    Setback::fatal(format!("the volume {volume} that holds this instance's state is missing; it was not started without it"))
+}

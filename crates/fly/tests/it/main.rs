@@ -1,0 +1,4 @@
+//! The client and the provider against a scripted server and against the simulated Fly.io.
+
+mod client;
+mod scripted;

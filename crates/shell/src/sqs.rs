@@ -1,0 +1,62 @@
+//! Queue consumers: one message's trouble never deletes or repeats another.
+
+use std::future::Future;
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use tracing::Instrument;
+
+/// Handles each record of a batch and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
+/// queue. Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>.
+pub async fn each_record<E, F>(event: SqsEvent, mut handle: impl FnMut(String) -> F) -> SqsBatchResponse
+where
+    E: std::error::Error,
+    F: Future<Output = Result<(), E>>,
+{
+    let mut response = SqsBatchResponse::default();
+    for record in event.records {
+        let message = record.message_id.unwrap_or_default();
+        let span = tracing::info_span!("message", %message);
+        if let Err(error) = handle(record.body.unwrap_or_default()).instrument(span).await {
+            tracing::error!(%message, error = %Chain(&error), "a message was not handled");
+            let mut failure = BatchItemFailure::default();
+            failure.item_identifier = message;
+            response.batch_item_failures.push(failure);
+        }
+    }
+    response
+}
+
+/// Serves a queue as a Lambda function.
+///
+/// # Errors
+/// If the Lambda runtime's own interface fails.
+pub async fn serve_queue<E, F, H>(handle: H) -> Result<(), Error>
+where
+    E: std::error::Error,
+    F: Future<Output = Result<(), E>>,
+    H: Fn(String, jiff::Timestamp) -> F,
+{
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| {
+        let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+        let deadline = deadline.unwrap_or_else(jiff::Timestamp::now);
+        let handle = &handle;
+        async move { Ok::<_, Error>(each_record(event.payload, |body| handle(body, deadline)).await) }
+    }))
+    .await
+}
+
+/// An error with all its sources, for the one line that reports it.
+struct Chain<'e>(&'e dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+
+use super::refusal::Refusal;
+use crate::calls::Call;
+use crate::script::Fault;
+use crate::world::World;
+
+/// The largest body that is taken.
+const LARGEST_BODY: usize = 2 * 1024 * 1024;
+
+/// What every call passes: the log, the token, the script, the limits.
+pub(super) async fn admit(State((world, action)): State<(Arc<World>, &'static str)>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let call = Call { at: world.now(), action, method: method.to_string(), path: path.clone(), status: None };
+    let number = world.calls.begin(call);
+    let mut response = match refuse(&world, action, &request, &path) {
+        Some(refusal) => refusal.into_response(),
+        None => match world.script.play(action, &method, &path) {
+            Some(fault) => suffer(fault, request, next).await,
+            None => limited(&world, action, request, next, &path).await,
+        },
+    };
+    let lost = response.extensions().get::<Lost>().is_some();
+    world.calls.end(number, (!lost).then(|| response.status().as_u16()));
+    if let Ok(id) = HeaderValue::from_str(&world.ids.request(world.now(), "sim")) {
+        response.headers_mut().insert("fly-request-id", id);
+    }
+    response
+}
+
+fn refuse(world: &World, action: &str, request: &Request, path: &str) -> Option<Refusal> {
+    let token = world.options.token.as_deref()?;
+    // The list of regions is public.
+    if action == "list_regions" {
+        return None;
+    }
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    // Macaroons come as `FlyV1`, other tokens as `Bearer`.
+    let fits = shown.and_then(|shown| shown.strip_prefix("Bearer ").or_else(|| shown.strip_prefix("FlyV1 "))) == Some(token);
+    let platform = ["/ip_assignments", "/certificates"].iter().any(|part| path.contains(part)) || action.ends_with("_app") || action == "list_apps";
+    (!fits).then(|| if platform { Refusal::platform(StatusCode::UNAUTHORIZED, "Unauthorized") } else { Refusal::unauthorized() })
+}
+
+async fn limited(world: &World, action: &'static str, request: Request, next: Next, path: &str) -> Response {
+    let mut segments = path.split('/').skip_while(|segment| *segment != "apps").skip(1);
+    let app = segments.next();
+    let machine = segments.next().filter(|segment| *segment == "machines").and_then(|_| segments.next());
+    if world.options.rate_limits && !world.limits.admit(action, app, machine, world.now()) {
+        return Refusal::too_many_requests().into_response();
+    }
+    detached(request, next).await
+}
+
+/// Runs a call to its end even if the caller leaves: a request that has arrived has its effect. Reading calls end with their caller.
+async fn detached(request: Request, next: Next) -> Response {
+    if request.method() == Method::GET {
+        return next.run(request).await;
+    }
+    // The body comes from the connection, which does not outlive the caller.
+    let request = match collected(request).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal.into_response(),
+    };
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("internal: {error}")).into_response(),
+    }
+}
+
+async fn collected(request: Request) -> Result<Request, Refusal> {
+    let (parts, body) = request.into_parts();
+    let bytes = http_body_util::Limited::new(body, LARGEST_BODY).collect().await;
+    match bytes {
+        Ok(bytes) => Ok(Request::from_parts(parts, Body::from(bytes.to_bytes()))),
+        Err(error) => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, format!("invalid_argument: {error}"))),
+    }
+}
+
+async fn suffer(fault: Fault, request: Request, next: Next) -> Response {
+    match fault {
+        Fault::Answer { status, body, retry_after_seconds } => Refusal::scripted(status, body, retry_after_seconds).into_response(),
+        Fault::AnswerLost => {
+            detached(request, next).await;
+            lost()
+        }
+        Fault::LateEffect(after) => match collected(request).await {
+            Ok(request) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(after).await;
+                    next.run(request).await;
+                });
+                Refusal::scripted(408, serde_json::json!({ "error": "deadline_exceeded: request timed out" }), None).into_response()
+            }
+            Err(refusal) => refusal.into_response(),
+        },
+        Fault::Slow(time) => match collected(request).await {
+            Ok(request) => {
+                let slow = tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    next.run(request).await
+                });
+                slow.await.unwrap_or_else(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response())
+            }
+            Err(refusal) => refusal.into_response(),
+        },
+    }
+}
+
+/// Marks a response that the caller must not get.
+#[derive(Clone, Copy)]
+struct Lost;
+
+/// A response whose body breaks at once. hyper writes head and body together, so the connection ends before the first byte; a caller
+/// without a socket meets the broken body.
+fn lost() -> Response {
+    let broken = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::from(std::io::ErrorKind::ConnectionReset)) });
+    let mut response = Response::new(Body::from_stream(broken));
+    response.extensions_mut().insert(Lost);
+    response
+}

@@ -1,0 +1,210 @@
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::config::{Guest, place};
+use super::query::{self, Params, body};
+use super::refusal::Refusal;
+use super::{Answer, Shared};
+use crate::records::{Volume, VolumeState};
+use crate::tables::Tables;
+use crate::world::World;
+
+/// What a volume has unless the call says otherwise, in gigabytes.
+const DEFAULT_SIZE_GB: u64 = 3;
+/// The sizes that a volume may have, in gigabytes.
+const SIZES_GB: std::ops::RangeInclusive<u64> = 1..=500;
+
+#[derive(Deserialize)]
+struct Create {
+    name: Option<String>,
+    region: Option<String>,
+    size_gb: Option<u64>,
+    encrypted: Option<bool>,
+    fstype: Option<String>,
+    snapshot_id: Option<String>,
+    source_volume_id: Option<String>,
+    snapshot_retention: Option<u64>,
+    auto_backup_enabled: Option<bool>,
+    compute: Option<Guest>,
+}
+
+/// Makes a volume. Names need not be unique: a repeated call makes a second volume of the same name.
+pub(super) async fn create(State(world): State<Shared>, Path(app): Path<String>, bytes: Bytes) -> Answer<Json<Value>> {
+    world.purge().await?;
+    let asked: Create = body(&bytes)?;
+    let app_id = world.read(|tables| query::app(tables, &app).map(|app| app.id.clone()))?;
+    let volume = ordered(&world, app, app_id, asked)?;
+    world.options.host.create_volume(&volume.id).await.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("internal: {error}")))?;
+    world.change(|change| {
+        query::app(change.tables(), &volume.app)?;
+        let answer = view(&volume);
+        change.put_volume(volume);
+        Ok(Json(answer))
+    })
+}
+
+fn ordered(world: &World, app: String, app_id: String, asked: Create) -> Answer<Volume> {
+    let name = asked.name.unwrap_or_default();
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.is_empty() || name.len() > 30 || !name.bytes().all(legal) {
+        return Err(Refusal::invalid("volume name must be at most 30 characters of lowercase letters, numbers and underscores"));
+    }
+    if asked.snapshot_id.or(asked.source_volume_id).is_some_and(|source| !source.is_empty()) {
+        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "unimplemented: this simulator has no snapshots and no forks"));
+    }
+    if let Some(guest) = &asked.compute {
+        guest.validate()?;
+    }
+    let size_gb = asked.size_gb.unwrap_or(DEFAULT_SIZE_GB);
+    if !SIZES_GB.contains(&size_gb) {
+        return Err(Refusal::invalid("size_gb must be between 1 and 500"));
+    }
+    let snapshot_retention = asked.snapshot_retention.unwrap_or(5);
+    check_retention(snapshot_retention)?;
+    let now = world.now();
+    Ok(Volume {
+        id: world.ids.volume(),
+        app,
+        app_id,
+        name,
+        state: VolumeState::Created,
+        size_gb,
+        region: place(world, asked.region.as_deref())?,
+        zone: world.ids.zone(),
+        encrypted: asked.encrypted.unwrap_or(true),
+        fstype: asked.fstype.unwrap_or_else(|| "ext4".to_owned()),
+        attached: None,
+        snapshot_retention,
+        auto_backup_enabled: asked.auto_backup_enabled.unwrap_or(true),
+        created_at: now,
+        updated_at: now,
+        deleted_at: None,
+    })
+}
+
+fn check_retention(days: u64) -> Answer<()> {
+    if (1..=60).contains(&days) { Ok(()) } else { Err(Refusal::invalid("snapshot_retention must be between 1 and 60")) }
+}
+
+pub(super) async fn list(State(world): State<Shared>, Path(app): Path<String>, params: Params) -> Answer<Json<Value>> {
+    world.purge().await?;
+    let seen = world.now() - world.options.latencies.list_lag;
+    let summary = params.flag("summary");
+    world.read(|tables| {
+        let app = query::app(tables, &app)?;
+        let volumes = tables.volumes().filter(|volume| volume.app_id == app.id && volume.created_at <= seen);
+        let mut list: Vec<Value> = volumes.map(|volume| as_seen(volume, seen)).collect();
+        if summary {
+            for volume in &mut list {
+                strip(volume);
+            }
+        }
+        Ok(Json(json!(list)))
+    })
+}
+
+/// A list may still show a deleted volume as `created`.
+pub(super) fn as_seen(volume: &Volume, seen: jiff::Timestamp) -> Value {
+    let mut answer = view(volume);
+    if volume.deleted_at.is_some_and(|deleted| deleted > seen) {
+        answer["state"] = json!("created");
+    }
+    answer
+}
+
+/// Leaves out what a summary does not have.
+pub(super) fn strip(volume: &mut Value) {
+    if let Some(fields) = volume.as_object_mut() {
+        fields.retain(|field, _| !field.starts_with("block") && !field.starts_with("bytes"));
+    }
+}
+
+pub(super) async fn read(State(world): State<Shared>, Path((app, id)): Path<(String, String)>) -> Answer<Json<Value>> {
+    world.read(|tables| Ok(Json(view(find(&world, tables, &app, &id)?))))
+}
+
+fn find<'a>(world: &World, tables: &'a Tables, app_name: &str, id: &str) -> Answer<&'a Volume> {
+    let app = query::app(tables, app_name)?;
+    let now = world.now();
+    let volume = tables.volume(id).filter(|volume| volume.app_id == app.id && !volume.expired(now));
+    volume.ok_or_else(|| Refusal::not_found(format!("volume {id} not found")))
+}
+
+fn change(world: &World, app: &str, id: &str, change: impl FnOnce(&mut Volume) -> Answer<()>) -> Answer<Value> {
+    world.change(|tables| {
+        find(world, tables.tables(), app, id)?;
+        let volume = tables.volume(id).ok_or_else(|| Refusal::not_found(format!("volume {id} not found")))?;
+        change(volume)?;
+        volume.updated_at = world.now();
+        Ok(view(volume))
+    })
+}
+
+#[derive(Deserialize)]
+struct Update {
+    snapshot_retention: Option<u64>,
+    auto_backup_enabled: Option<bool>,
+}
+
+pub(super) async fn update(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, bytes: Bytes) -> Answer<Json<Value>> {
+    let asked: Update = body(&bytes)?;
+    let answer = change(&world, &app, &id, |volume| {
+        if let Some(days) = asked.snapshot_retention {
+            check_retention(days)?;
+            volume.snapshot_retention = days;
+        }
+        volume.auto_backup_enabled = asked.auto_backup_enabled.unwrap_or(volume.auto_backup_enabled);
+        Ok(())
+    })?;
+    Ok(Json(answer))
+}
+
+#[derive(Deserialize)]
+struct Extend {
+    size_gb: u64,
+}
+
+pub(super) async fn extend(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, bytes: Bytes) -> Answer<Json<Value>> {
+    let Extend { size_gb } = body(&bytes)?;
+    let volume = change(&world, &app, &id, |volume| {
+        if volume.state == VolumeState::PendingDestroy {
+            return Err(Refusal::precondition("volume is pending destroy"));
+        }
+        if size_gb < volume.size_gb || !SIZES_GB.contains(&size_gb) {
+            return Err(Refusal::invalid(format!("volume size must be between the current {} GB and 500 GB", volume.size_gb)));
+        }
+        volume.size_gb = size_gb;
+        Ok(())
+    })?;
+    Ok(Json(json!({ "volume": volume, "needs_restart": false })))
+}
+
+/// Deletes a volume softly: it can be named for a day more.
+pub(super) async fn remove(State(world): State<Shared>, Path((app, id)): Path<(String, String)>) -> Answer<Json<Value>> {
+    let answer = change(&world, &app, &id, |volume| {
+        if let Some(machine) = &volume.attached {
+            return Err(Refusal::precondition(format!("volume is currently bound to machine: {machine}")));
+        }
+        volume.state = VolumeState::PendingDestroy;
+        volume.deleted_at = volume.deleted_at.or(Some(world.now()));
+        Ok(())
+    })?;
+    Ok(Json(answer))
+}
+
+/// The volume on the wire. `attached_machine_id` is null when it is free: `""` would read as attached.
+pub(super) fn view(volume: &Volume) -> Value {
+    const BLOCK: u64 = 4096;
+    let blocks = volume.size_gb * 1_000_000_000 / BLOCK;
+    json!({
+        "id": volume.id, "name": volume.name, "state": volume.state.as_str(), "size_gb": volume.size_gb, "region": volume.region,
+        "zone": volume.zone, "encrypted": volume.encrypted, "fstype": volume.fstype, "attached_machine_id": volume.attached,
+        "attached_alloc_id": null, "created_at": volume.created_at, "updated_at": volume.updated_at, "blocks": blocks, "block_size": BLOCK,
+        "blocks_free": blocks, "blocks_avail": blocks, "bytes_total": blocks * BLOCK, "bytes_used": 0,
+        "snapshot_retention": volume.snapshot_retention, "auto_backup_enabled": volume.auto_backup_enabled, "host_status": "ok", "type": "local",
+    })
+}

@@ -1,0 +1,63 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::host::Host;
+use crate::virtual_host::VirtualHost;
+
+/// How a simulator is set up.
+#[derive(Clone)]
+pub struct Options {
+    /// Folder of the state file `fly.sqlite`. `None` keeps everything in memory.
+    pub data: Option<PathBuf>,
+    /// The token that callers must show. `None` lets everybody in.
+    pub token: Option<String>,
+    /// Slug of the one organisation that there is.
+    pub organisation: String,
+    /// Whether Fly's rate limits hold (<https://fly.io/docs/machines/api/working-with-machines-api/#rate-limits>).
+    pub rate_limits: bool,
+    /// What stands behind the machines.
+    pub host: Arc<dyn Host>,
+    /// How long the simulator's own steps take.
+    pub latencies: Latencies,
+    /// Where the time is read.
+    pub clock: Clock,
+    /// Makes the identifiers repeatable.
+    pub seed: Option<u64>,
+    /// Answers leases flat, as the OpenAPI file says, instead of `{"status","data"}` as the documentation and Fly's own client do.
+    pub flat_leases: bool,
+}
+
+/// How long the simulator's own steps take; what a host does takes its own time on top.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Latencies {
+    /// From `created` until the machine starts or, with `skip_launch`, rests: the pull of the image.
+    pub prepare: Duration,
+    /// How old a record must be before lists show it, and how long a list still shows a deleted volume as `created`.
+    pub list_lag: Duration,
+}
+
+impl Options {
+    /// The given host, in memory, without a token, without rate limits, on this computer's clock.
+    #[must_use]
+    pub fn new(host: Arc<dyn Host>) -> Self {
+        Self {
+            data: None,
+            token: None,
+            organisation: "personal".to_owned(),
+            rate_limits: false,
+            host,
+            latencies: Latencies::default(),
+            clock: Clock::System,
+            seed: None,
+            flat_leases: false,
+        }
+    }
+
+    /// Virtual machines that boot at once, on tokio's clock.
+    #[must_use]
+    pub fn virtual_machines() -> Self {
+        Self { clock: Clock::runtime(), ..Self::new(Arc::new(VirtualHost::default())) }
+    }
+}

@@ -1,0 +1,175 @@
+//! The parts of a machine's configuration that a host acts on. Everything else in it is the API's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// `fly.MachineConfig`, as far as it matters here. Clients send `null` for what they leave out, so `null` means absent everywhere.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Config {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) image: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) env: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) guest: Guest,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) services: Vec<Service>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) mounts: Vec<Mount>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) files: Vec<File>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) metrics: Option<Metrics>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) rootfs: Rootfs,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Guest {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) memory_mb: Option<u64>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) persist_rootfs: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Service {
+    pub(super) internal_port: u16,
+}
+
+/// One health check, of a service or of the machine.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Check {
+    /// `http` or `tcp`.
+    #[serde(rename = "type", deserialize_with = "or_default")]
+    pub(super) kind: String,
+    #[serde(deserialize_with = "go_duration")]
+    pub(super) interval: Option<Duration>,
+    #[serde(deserialize_with = "go_duration")]
+    pub(super) timeout: Option<Duration>,
+    #[serde(deserialize_with = "go_duration")]
+    pub(super) grace_period: Option<Duration>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) method: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) path: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) protocol: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) headers: Vec<Header>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Header {
+    pub(super) name: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) values: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Mount {
+    pub(super) volume: String,
+    pub(super) path: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct File {
+    pub(super) guest_path: String,
+    /// The contents in base64.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) raw_value: Option<String>,
+    /// The app secret that holds the contents in base64.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) secret_name: Option<String>,
+    /// Permission bits; 0 means the default.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) mode: u32,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Metrics {
+    pub(super) port: u16,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Rootfs {
+    #[serde(deserialize_with = "or_default")]
+    pub(super) persist: String,
+}
+
+impl Config {
+    pub(super) fn internal_ports(&self) -> BTreeSet<u16> {
+        self.services.iter().map(|service| service.internal_port).collect()
+    }
+
+    /// Whether what the machine wrote to its root outlives a stop.
+    pub(super) fn keeps_root(&self) -> bool {
+        [&self.rootfs.persist, &self.guest.persist_rootfs].iter().any(|persist| matches!(persist.as_str(), "restart" | "always"))
+    }
+}
+
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A Go duration (`"15s"`, `"1m30s"`) or integer nanoseconds; both are taken by the Machines API.
+fn go_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let refused = |value: &dyn std::fmt::Display| serde::de::Error::custom(format!("{value} is no duration"));
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(None),
+        Value::Number(number) => Ok(Some(Duration::from_nanos(number.as_u64().ok_or_else(|| refused(&number))?))),
+        Value::String(text) if text.is_empty() => Ok(None),
+        Value::String(text) if text == "0" => Ok(Some(Duration::ZERO)),
+        Value::String(text) => {
+            let parsed: jiff::SignedDuration = text.parse().map_err(|_| refused(&text))?;
+            Duration::try_from(parsed).map(Some).map_err(|_| refused(&text))
+        }
+        other => Err(refused(&other)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interval(value: Value) -> Result<Option<Duration>, String> {
+        serde_json::from_value::<Check>(serde_json::json!({"interval": value})).map(|check| check.interval).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn durations_are_go_strings_or_nanoseconds() {
+        let seconds = |seconds| Ok(Some(Duration::from_secs(seconds)));
+        assert_eq!(interval("15s".into()), seconds(15));
+        assert_eq!(interval("1m30s".into()), seconds(90));
+        assert_eq!(interval("1h0m0s".into()), seconds(3600));
+        assert_eq!(interval("1.5s".into()), Ok(Some(Duration::from_millis(1500))));
+        assert_eq!(interval("250ms".into()), Ok(Some(Duration::from_millis(250))));
+        assert_eq!(interval("10µs".into()), Ok(Some(Duration::from_micros(10))));
+        assert_eq!(interval(15_000_000_000_u64.into()), seconds(15));
+        assert_eq!(interval(Value::Null), Ok(None));
+        assert!(interval("soon".into()).is_err());
+        assert!(interval("-1s".into()).is_err());
+    }
+
+    #[test]
+    fn what_a_client_sends_as_null_is_absent() {
+        let config: Config = serde_json::from_value(serde_json::json!({
+            "image": "i", "env": null, "services": null, "checks": null, "mounts": null, "files": null, "guest": null,
+            "metrics": null, "rootfs": null, "init": {}, "unknown": 1
+        }))
+        .unwrap();
+        assert!(config.services.is_empty() && config.files.is_empty() && !config.keeps_root());
+    }
+}

@@ -1,0 +1,50 @@
+//! What a machine's program finds in its environment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use super::Program;
+use super::config::Config;
+use super::ports::Ports;
+use crate::host::Boot;
+
+/// The whole environment, later lines winning: the image's, the configuration's, the app's secrets, what Fly sets, and what a machine on a
+/// shared host must know. Nothing of this host's own environment goes in but `PATH`: it holds the operator's credentials.
+///
+/// Fly's part follows <https://fly.io/docs/machines/runtime-environment/>.
+pub(super) fn environment(boot: &Boot, config: &Config, program: &Program, ports: &Ports, root: &Path) -> BTreeMap<OsString, OsString> {
+    let mut environment = BTreeMap::new();
+    let mut set = |name: &str, value: OsString| environment.insert(OsString::from(name), value);
+    if let Some(path) = std::env::var_os("PATH") {
+        set("PATH", path);
+    }
+    for (name, value) in program.env.iter().map(|(name, value)| (name, value)).chain(&config.env).chain(&boot.secrets) {
+        set(name, value.into());
+    }
+    set("FLY_APP_NAME", (&boot.app).into());
+    set("FLY_MACHINE_ID", (&boot.machine).into());
+    set("FLY_ALLOC_ID", (&boot.machine).into());
+    set("FLY_REGION", (&boot.region).into());
+    set("FLY_MACHINE_VERSION", (&boot.instance_id).into());
+    set("FLY_PRIVATE_IP", (&boot.private_ip).into());
+    set("FLY_IMAGE_REF", (&config.image).into());
+    if let Some(memory_mb) = config.guest.memory_mb {
+        set("FLY_VM_MEMORY_MB", memory_mb.to_string().into());
+    }
+    // The first service is the one that a program listens for by default; further ones are named by their internal port.
+    for (nth, service) in config.services.iter().enumerate() {
+        if let Some(port) = ports.services.get(&service.internal_port) {
+            let listen = OsString::from(format!("127.0.0.1:{port}"));
+            if nth == 0 {
+                set("ROCKPOOL_LISTEN", listen.clone());
+            }
+            set(&format!("ROCKPOOL_LISTEN_{}", service.internal_port), listen);
+        }
+    }
+    set("ROCKPOOL_METRICS_LISTEN", format!("127.0.0.1:{}", ports.metrics).into());
+    set("ROCKPOOL_GATEWAY_PORT", ports.gateway.to_string().into());
+    set("ROCKPOOL_ROOT", root.into());
+    set("ROCKPOOL_LIFELINE", "stdin".into());
+    environment
+}

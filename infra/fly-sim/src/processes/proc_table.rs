@@ -1,0 +1,85 @@
+//! What the kernel says about processes: `/proc/<pid>/stat`, see `proc_pid_stat(5)`.
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::Pid;
+
+/// The identity of this boot of the kernel.
+pub(super) fn boot_id() -> io::Result<String> {
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+/// One row of the kernel's table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) group: i32,
+    /// In clock ticks since the kernel's boot.
+    pub(super) start_time: u64,
+    /// Ended, but not yet collected by its parent.
+    pub(super) dead: bool,
+}
+
+/// The row of a process, if there is such a process.
+pub(super) fn row(pid: i32) -> Option<Row> {
+    parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+fn parse(stat: &str) -> Option<Row> {
+    // The second field is the program's name in parentheses and may itself hold spaces and parentheses.
+    let after_name = &stat[stat.rfind(')')? + 1..];
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    let dead = matches!(*fields.first()?, "Z" | "X" | "x");
+    Some(Row { group: fields.get(2)?.parse().ok()?, start_time: fields.get(19)?.parse().ok()?, dead })
+}
+
+/// Whether a process of this group still does anything. Ended processes that a distant parent has not collected do not count: nobody
+/// can end them any further.
+pub(super) fn group_lives(group: i32) -> bool {
+    if killpg(Pid::from_raw(group), None) == Err(Errno::ESRCH) {
+        return false;
+    }
+    let Ok(table) = std::fs::read_dir("/proc") else { return false };
+    table
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok())
+        .filter_map(row)
+        .any(|row| row.group == group && !row.dead)
+}
+
+/// Sends a signal to one process. That it has just ended is no failure.
+pub(super) fn signal_process(pid: i32, signal: Signal) {
+    if let Err(error) = kill(Pid::from_raw(pid), signal)
+        && error != Errno::ESRCH
+    {
+        tracing::warn!(pid, %signal, %error, "a signal could not be sent");
+    }
+}
+
+/// Sends a signal to every process of a group.
+pub(super) fn signal_group(group: i32, signal: Signal) {
+    if let Err(error) = killpg(Pid::from_raw(group), signal)
+        && error != Errno::ESRCH
+    {
+        tracing::warn!(group, %signal, %error, "a signal could not be sent to a group");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
+        let stat = "4711 (a) Z (b) S 1 4700 4700 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 4096 10 18446744073709551615";
+        assert_eq!(parse(stat), Some(Row { group: 4700, start_time: 987_654, dead: false }));
+    }
+
+    #[test]
+    fn this_process_is_found_and_lives() {
+        let me = i32::try_from(std::process::id()).unwrap();
+        let row = row(me).unwrap();
+        assert!(!row.dead && row.start_time > 0);
+        assert!(group_lives(row.group));
+    }
+}

@@ -1,0 +1,48 @@
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// How long a deleted volume can still be named (<https://fly.io/docs/volumes/volume-manage/>).
+const KEPT: SignedDuration = SignedDuration::from_hours(24);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum VolumeState {
+    Created,
+    PendingDestroy,
+}
+
+impl VolumeState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::PendingDestroy => "pending_destroy",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Volume {
+    pub(crate) id: String,
+    pub(crate) app: String,
+    pub(crate) app_id: String,
+    pub(crate) name: String,
+    pub(crate) state: VolumeState,
+    pub(crate) size_gb: u64,
+    pub(crate) region: String,
+    pub(crate) zone: String,
+    pub(crate) encrypted: bool,
+    pub(crate) fstype: String,
+    /// The machine that holds it, until that machine is destroyed.
+    pub(crate) attached: Option<String>,
+    pub(crate) snapshot_retention: u64,
+    pub(crate) auto_backup_enabled: bool,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) deleted_at: Option<Timestamp>,
+}
+
+impl Volume {
+    pub(crate) fn expired(&self, now: Timestamp) -> bool {
+        self.deleted_at.is_some_and(|deleted| now.duration_since(deleted) >= KEPT)
+    }
+}

@@ -1,0 +1,182 @@
+//! Machines that are nothing but a record and some waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+use crate::checks::declared;
+use crate::host::{Boot, BootFailed, Exit, Host, HostEvent, LogLine};
+
+/// How long a virtual machine takes, on tokio's clock. Everything is immediate by default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HostLatencies {
+    /// From the order to boot until it runs.
+    pub boot: Duration,
+    /// From the signal until it has ended.
+    pub stop: Duration,
+    /// To remove what a machine left.
+    pub destroy: Duration,
+    /// To make or remove a volume.
+    pub volume: Duration,
+}
+
+/// A host of virtual machines. Keep a clone of the `Arc` that the options get, to let a machine crash or refuse to boot.
+#[derive(Default)]
+pub struct VirtualHost {
+    latencies: HostLatencies,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    events: Option<mpsc::UnboundedSender<HostEvent>>,
+    running: BTreeMap<String, Boot>,
+    volumes: BTreeSet<String>,
+    boots: Vec<Boot>,
+    refusals: BTreeMap<String, String>,
+    logs: Vec<(String, LogLine)>,
+}
+
+impl VirtualHost {
+    /// A host that takes its time.
+    #[must_use]
+    pub fn new(latencies: HostLatencies) -> Self {
+        Self { latencies, inner: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every boot so far, oldest first.
+    #[must_use]
+    pub fn boots(&self) -> Vec<Boot> {
+        self.lock().boots.clone()
+    }
+
+    /// Identifiers of the machines that run.
+    #[must_use]
+    pub fn running(&self) -> Vec<String> {
+        self.lock().running.keys().cloned().collect()
+    }
+
+    /// Identifiers of the volumes that exist.
+    #[must_use]
+    pub fn volumes(&self) -> Vec<String> {
+        self.lock().volumes.iter().cloned().collect()
+    }
+
+    /// Ends a machine's main process as if by itself. Returns whether it ran.
+    pub fn exit(&self, machine: &str, exit: Exit) -> bool {
+        let mut inner = self.lock();
+        let Some(boot) = inner.running.remove(machine) else { return false };
+        inner.report(HostEvent::Exited { machine: boot.machine, instance_id: boot.instance_id, exit });
+        true
+    }
+
+    /// Reports a check's verdict.
+    pub fn check(&self, machine: &str, name: &str, status: &str) {
+        let event = HostEvent::Check { machine: machine.to_owned(), name: name.to_owned(), status: status.to_owned(), output: String::new() };
+        self.lock().report(event);
+    }
+
+    /// Machines of this name cannot boot from now on; `None` lets them boot again.
+    pub fn refuse_boot(&self, machine_name: &str, reason: Option<&str>) {
+        let mut inner = self.lock();
+        match reason {
+            Some(reason) => inner.refusals.insert(machine_name.to_owned(), reason.to_owned()),
+            None => inner.refusals.remove(machine_name),
+        };
+    }
+
+    /// Adds a line to an app's log.
+    pub fn log(&self, app: &str, line: LogLine) {
+        self.lock().logs.push((app.to_owned(), line));
+    }
+}
+
+impl Inner {
+    fn report(&self, event: HostEvent) {
+        if let Some(events) = &self.events
+            && events.send(event).is_err()
+        {
+            tracing::debug!("the simulator has ended; the event is of no use to anybody");
+        }
+    }
+}
+
+/// Waits on tokio's clock, and not at all for zero: a zero sleep would still cost a turn of the timer.
+async fn pass(time: Duration) {
+    if !time.is_zero() {
+        tokio::time::sleep(time).await;
+    }
+}
+
+#[async_trait]
+impl Host for VirtualHost {
+    async fn attach(&self, events: mpsc::UnboundedSender<HostEvent>) {
+        self.lock().events = Some(events);
+    }
+
+    async fn boot(&self, boot: Boot) -> Result<(), BootFailed> {
+        pass(self.latencies.boot).await;
+        let mut inner = self.lock();
+        if let Some(reason) = inner.refusals.get(&boot.name) {
+            return Err(BootFailed { machine: boot.machine, reason: reason.clone() });
+        }
+        inner.boots.push(boot.clone());
+        let machine = boot.machine.clone();
+        for check in declared(&boot.config) {
+            inner.report(HostEvent::Check { machine: machine.clone(), name: check.name, status: "passing".to_owned(), output: "ok".to_owned() });
+        }
+        inner.running.insert(machine, boot);
+        Ok(())
+    }
+
+    async fn stop(&self, machine: &str, signal: i32, _timeout: Duration) -> Exit {
+        if !self.lock().running.contains_key(machine) {
+            return Exit { code: Some(0), ..Exit::default() };
+        }
+        pass(self.latencies.stop).await;
+        self.lock().running.remove(machine);
+        if signal == 9 { Exit { signal: Some(9), ..Exit::default() } } else { Exit { code: Some(0), ..Exit::default() } }
+    }
+
+    async fn signal(&self, machine: &str, signal: i32) {
+        if matches!(signal, 2 | 9 | 15) {
+            self.exit(machine, Exit { signal: Some(signal), ..Exit::default() });
+        }
+    }
+
+    async fn destroy(&self, machine: &str) {
+        pass(self.latencies.destroy).await;
+        self.lock().running.remove(machine);
+    }
+
+    async fn create_volume(&self, volume: &str) -> std::io::Result<()> {
+        pass(self.latencies.volume).await;
+        self.lock().volumes.insert(volume.to_owned());
+        Ok(())
+    }
+
+    async fn delete_volume(&self, volume: &str) -> std::io::Result<()> {
+        pass(self.latencies.volume).await;
+        self.lock().volumes.remove(volume);
+        Ok(())
+    }
+
+    async fn logs(&self, app: &str, machine: Option<&str>, after_ns: i64, limit: usize) -> Vec<LogLine> {
+        let inner = self.lock();
+        let lines = inner.logs.iter().filter(|(of, line)| of == app && machine.is_none_or(|id| id == line.machine) && line.timestamp_ns > after_ns);
+        lines.map(|(_, line)| line.clone()).take(limit).collect()
+    }
+
+    async fn shutdown(&self) {
+        let mut inner = self.lock();
+        inner.running.clear();
+        inner.events = None;
+    }
+}

@@ -1,0 +1,112 @@
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use gateway::{Family, Launch, Settings, pin, render};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+use crate::layout::Layout;
+
+/// Memory that the caches may be made with, in MiB: compiling Clawdbot's plugins takes 1.1 GB, once.
+const MEMORY_MB: u32 = 4096;
+
+/// Starts the gateway once, as the supervisor would, waits until it is ready and ends it: compiled code stays behind in its caches.
+///
+/// Measured on two cores: OpenClaw's first start takes 7 s instead of 10 with them, Clawdbot's 2 s instead of 19 and 0.3 GB instead of 1.1.
+pub(crate) fn warm(layout: &Layout) -> Result<(), String> {
+    let scratch = layout.root.join("scratch");
+    let result = start_once(layout, &scratch);
+    let removed = fs::remove_dir_all(&scratch).map_err(|error| format!("{}: {error}", scratch.display()));
+    result.and(removed)
+}
+
+fn start_once(layout: &Layout, scratch: &Path) -> Result<(), String> {
+    let said = |error: std::io::Error| error.to_string();
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map_err(said)?.port();
+    let launch = Launch::below(scratch, layout.family, port, MEMORY_MB);
+    for folder in launch.folders() {
+        fs::create_dir_all(folder).map_err(said)?;
+    }
+    let config = render(&Settings::of_machine(pin(layout.family).release(), "http://localhost"));
+    fs::write(launch.config(), config.to_string()).map_err(said)?;
+    let program = layout.program();
+    let (first, rest) = program.split_first().ok_or("no program")?;
+    // A group of its own: whatever the gateway starts ends with it.
+    let child = Command::new(first)
+        .args(rest)
+        .args(launch.arguments())
+        .env_clear()
+        .envs(launch.environment())
+        .current_dir(&launch.workspace)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(said)?;
+    let mut running = Running(child);
+    let ready = match layout.family {
+        Family::Openclaw => "gateway ready",
+        Family::Clawdbot => "listening on ws://",
+    };
+    running.wait_for(ready, gateway::start_timeout(layout.family))?;
+    running.end(gateway::drain_timeout(Family::Clawdbot))
+}
+
+/// A process that does not outlive this value.
+struct Running(Child);
+
+impl Running {
+    fn wait_for(&mut self, phrase: &'static str, patience: Duration) -> Result<(), String> {
+        let stdout = self.0.stdout.take().ok_or("no standard output")?;
+        let (ready, found) = mpsc::channel();
+        // The reader lives as long as the process does, so that the process never waits for somebody to read.
+        thread::spawn(move || {
+            let mut waiting = Some(ready);
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if let Some(ready) = waiting.take_if(|_| line.contains(phrase)) {
+                    ready.send(()).ok();
+                }
+            }
+        });
+        found.recv_timeout(patience).map_err(|error| match error {
+            RecvTimeoutError::Timeout => format!("it was not ready after {} s", patience.as_secs()),
+            RecvTimeoutError::Disconnected => "it ended before it was ready".to_owned(),
+        })
+    }
+
+    fn end(mut self, patience: Duration) -> Result<(), String> {
+        self.signal(Signal::SIGTERM);
+        let deadline = Instant::now() + patience;
+        while Instant::now() < deadline {
+            match self.0.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("it ended with {status}")),
+                Ok(None) => thread::sleep(Duration::from_millis(50)),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        Err(format!("it did not end within {} s", patience.as_secs()))
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Ok(id) = i32::try_from(self.0.id()) {
+            // A group that is gone already is what this wants.
+            killpg(Pid::from_raw(id), signal).ok();
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.signal(Signal::SIGKILL);
+        self.0.wait().ok();
+    }
+}
