@@ -45,7 +45,7 @@ struct Report {
 
 #[derive(Debug, Deserialize)]
 struct GatewayReport {
-    state: String,
+    phase: String,
 }
 
 impl Supervisors {
@@ -67,8 +67,8 @@ impl Gateways for Supervisors {
         match answer.status() {
             StatusCode::OK => Ok(()),
             status => match answer.json::<Report>().await {
-                Ok(report) if report.gateway.state == "refused" => Err(Setback::fatal("the gateway refuses its configuration")),
-                Ok(report) => Err(Setback::not_yet(LOOK_AGAIN_SECONDS, format!("the gateway is {}", report.gateway.state))),
+                Ok(report) if report.gateway.phase == "refused" => Err(Setback::fatal("the gateway refuses its configuration")),
+                Ok(report) => Err(Setback::not_yet(LOOK_AGAIN_SECONDS, format!("the gateway is {}", report.gateway.phase))),
                 // Somebody before the supervisor answered: the provider's proxy, before the machine is routed.
                 Err(_) => Err(Setback::not_yet(LOOK_AGAIN_SECONDS, format!("its address answers {status}"))),
             },

@@ -124,6 +124,7 @@ pub trait Journal: Send + Sync {
     /// Rule 3: one conditional update. It succeeds if the run is live, nobody holds an unexpired lease, and `not_before` is absent or
     /// has passed, or the run is `Running` and a cancel waits. It sets `owner`, `lease_until`, `overdue_at = lease_until`,
     /// `rev + 1`, `claims + 1`, `wakes = 0`, removes `not_before`, and returns the new record. `None`: not to be had; end quietly.
+    /// If the stored claim already is this very one (same `owner` and `lease_until`), the answer was lost: the record is returned.
     async fn claim(&self, id: &RunId, claim: &Claim) -> Result<Option<Record>, JournalError>;
 
     /// Rule 6: stores `next` if the stored `rev` and `owner` are those of `held`. `next.rev` is `held.rev + 1`.
@@ -142,7 +143,8 @@ pub trait Journal: Send + Sync {
     /// Live runs with `overdue_at` not after `now`, in any order, at most `limit`. May lag behind the items.
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, JournalError>;
 
-    /// Moves `overdue_at` on and counts the wake-up, if it still is what was read. `false`: somebody else was faster.
+    /// Moves `overdue_at` on and counts the wake-up, if it still is what was read; never touches `rev`. `false`: somebody else was
+    /// faster, or the run is over.
     async fn postpone(&self, seen: &Overdue, until: Timestamp) -> Result<bool, JournalError>;
 
     /// Returns a parked run to the phase it was in, due now. `false`: it is not parked.

@@ -255,7 +255,8 @@ impl<'a> Run<'a> {
         }
         let Some(entry) = self.grip.record.journal.get(self.visited) else { return Ok(None) };
         if entry.name != name || entry.act != act {
-            let why = format!("the flow visits {name} ({act:?}) where {} ({:?}) is recorded, at place {}", entry.name, entry.act, self.visited);
+            let why =
+                format!("the flow visits {name} ({act:?}) where {} ({:?}) is recorded, at place {}", entry.name, entry.act, self.visited);
             return self.leave(Next::Park(why));
         }
         match T::deserialize(&entry.result) {

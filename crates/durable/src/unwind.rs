@@ -66,8 +66,14 @@ impl Drive<'_, '_> {
     fn differs(&self) -> Option<String> {
         self.grip.record.undone.iter().find_map(|undone| {
             let armed = self.armed.get(usize::try_from(undone.place).ok()?).map(|armed| armed.name);
-            (armed != Some(&undone.name))
-                .then(|| format!("{} is recorded as undone at place {}, where the flow armed {}", undone.name, undone.place, armed.unwrap_or("nothing")))
+            (armed != Some(&undone.name)).then(|| {
+                format!(
+                    "{} is recorded as undone at place {}, where the flow armed {}",
+                    undone.name,
+                    undone.place,
+                    armed.unwrap_or("nothing")
+                )
+            })
         })
     }
 

@@ -124,7 +124,10 @@ where
     match error.code() {
         Some("TransactionConflictException" | "TransactionInProgressException") => Failure::Contention(why),
         Some(
-            "ThrottlingException" | "ProvisionedThroughputExceededException" | "RequestLimitExceeded" | "InternalServerError"
+            "ThrottlingException"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "InternalServerError"
             | "ServiceUnavailable",
         )
         | None => Failure::Final(StoreError::Unavailable { action, why }),

@@ -57,6 +57,12 @@ impl Expression {
         self
     }
 
+    /// Makes `#attribute` known to a filter.
+    pub(crate) fn name_of(mut self, attribute: &str) -> Self {
+        self.names.insert(format!("#{attribute}"), attribute.to_owned());
+        self
+    }
+
     /// Says what a placeholder of [`assign`](Self::assign) or [`when`](Self::when) stands for.
     pub(crate) fn value(mut self, placeholder: &str, value: AttributeValue) -> Self {
         self.values.insert(placeholder.to_owned(), value);

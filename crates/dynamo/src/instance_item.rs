@@ -1,6 +1,11 @@
 //! An instance as an item, with the attributes that put it into the sparse indexes.
 
-use domain::{Family, Health, Instance, InstanceName, OperationId, Placement, PlanId, Region, Release, State, Trouble, Wanted};
+use aws_sdk_dynamodb::types::AttributeValue;
+use domain::{
+    Climbed, Family, Health, Instance, InstanceId, InstanceName, OperationId, OrganisationId, Placement, PlanId, Region, Release, Rung,
+    State, Trouble, Wanted,
+};
+use flows::health::SUSPECT_AFTER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -10,9 +15,6 @@ use crate::keys::{self, Key};
 use crate::moment::Moment;
 use crate::read::key_of;
 use crate::write::Item;
-
-/// Misses after which an instance is suspected, and no more are counted.
-pub(crate) const MISSES: u8 = 3;
 
 /// An instance with the number of its last write, which is the condition of the next.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,12 +47,11 @@ impl Stored {
 /// The item of an instance.
 pub(crate) fn item(instance: &Instance, rev: u64) -> Result<Item, StoreError> {
     let key = keys::instance(&instance.organisation, &instance.id);
-    let mut item: Item =
-        serde_dynamo::to_item(InstanceItem::of(instance, rev)).map_err(|error| StoreError::corrupt(&key, error))?;
+    let mut item: Item = serde_dynamo::to_item(InstanceItem::of(instance, rev)).map_err(|error| StoreError::corrupt(&key, error))?;
     item.extend(key.attributes());
-    if let Some(since) = watched(instance) {
+    if let Some(placement) = watched(instance) {
         item.insert(keys::FLEET_SHARD.to_owned(), text(keys::fleet_shard_of(&instance.id)));
-        if let (Suspicion::Since(since), Some(placement)) = (since, &instance.placement) {
+        if let Some(since) = suspected_since(instance) {
             item.insert(keys::SUSPECT_REGION.to_owned(), text(keys::suspect_region(placement.region)));
             item.insert(keys::SUSPECT_SINCE.to_owned(), Moment::value(since));
         }
@@ -58,22 +59,17 @@ pub(crate) fn item(instance: &Instance, rev: u64) -> Result<Item, StoreError> {
     Ok(item)
 }
 
-/// Whether the checks have found an instance wanting.
-enum Suspicion {
-    None,
-    Since(Timestamp),
+/// Health checks look at what is placed, wanted running and left alone by runs.
+fn watched(instance: &Instance) -> Option<&Placement> {
+    let watched = instance.wanted == Wanted::Running && instance.operation.is_none();
+    instance.placement.as_ref().filter(|_| watched)
 }
 
-/// Health checks look at what is placed, wanted running and left alone by runs. A degraded instance is looked at, but no longer suspected:
-/// the repairs are used up, and a person has been called.
-fn watched(instance: &Instance) -> Option<Suspicion> {
-    let watched = instance.wanted == Wanted::Running && instance.placement.is_some() && instance.operation.is_none();
-    let suspected = instance.state == State::Running && instance.health.misses >= MISSES;
-    let since = instance.health.last_miss_minute.and_then(|minute| Timestamp::from_second(minute.checked_mul(60)?).ok());
-    watched.then(|| match since.filter(|_| suspected) {
-        Some(since) => Suspicion::Since(since),
-        None => Suspicion::None,
-    })
+/// A degraded instance is looked at, but no longer suspected: the repairs are used up, and a person has been called.
+fn suspected_since(instance: &Instance) -> Option<Timestamp> {
+    let suspected = instance.state == State::Running && instance.health.misses >= SUSPECT_AFTER;
+    let minute = instance.health.last_miss_minute.filter(|_| suspected)?;
+    Timestamp::from_second(minute.checked_mul(60)?).ok()
 }
 
 /// The write of one more miss, the third of which makes a suspect.
@@ -89,7 +85,7 @@ pub(crate) fn miss(seen: u8, minute: i64, region: Region, now: Timestamp) -> Exp
         .when("#misses = :seen")
         .number(":seen", seen)
         .when("attribute_not_exists(#last_miss_minute) OR #last_miss_minute < :last_miss_minute");
-    if seen + 1 < MISSES {
+    if seen + 1 < SUSPECT_AFTER {
         return expression;
     }
     let since = Timestamp::from_second(minute.saturating_mul(60)).unwrap_or(now);
@@ -128,7 +124,7 @@ struct InstanceItem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     last_miss_minute: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    repairs: Vec<Moment>,
+    climbed: Vec<ClimbedItem>,
     created_at: Moment,
     updated_at: Moment,
 }
@@ -137,6 +133,12 @@ struct InstanceItem {
 struct TroubleItem {
     message: String,
     since: Moment,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct ClimbedItem {
+    rung: Rung,
+    at: Moment,
 }
 
 impl InstanceItem {
@@ -163,13 +165,13 @@ impl InstanceItem {
             trouble: instance.trouble.as_ref().map(|it| TroubleItem { message: it.message.clone(), since: it.since.into() }),
             misses: instance.health.misses,
             last_miss_minute: instance.health.last_miss_minute,
-            repairs: instance.health.repairs.iter().copied().map(Moment).collect(),
+            climbed: instance.health.climbed.iter().map(|it| ClimbedItem { rung: it.rung, at: it.at.into() }).collect(),
             created_at: instance.created_at.into(),
             updated_at: instance.updated_at.into(),
         }
     }
 
-    fn into_instance(self, organisation: domain::OrganisationId, id: domain::InstanceId) -> Instance {
+    fn into_instance(self, organisation: OrganisationId, id: InstanceId) -> Instance {
         let placement = match (self.region, self.app, self.machine, self.volume, self.generation, self.address) {
             (Some(region), Some(app), Some(machine), Some(volume), Some(generation), Some(address)) => {
                 Some(Placement { region, app, machine, volume, generation, address })
@@ -193,7 +195,7 @@ impl InstanceItem {
             health: Health {
                 misses: self.misses,
                 last_miss_minute: self.last_miss_minute,
-                repairs: self.repairs.into_iter().map(|moment| moment.0).collect(),
+                climbed: self.climbed.into_iter().map(|it| Climbed { rung: it.rung, at: it.at.0 }).collect(),
             },
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
@@ -202,17 +204,13 @@ impl InstanceItem {
 }
 
 /// An instance inside another item, without its keys.
-pub(crate) fn embedded(instance: &Instance) -> Result<aws_sdk_dynamodb::types::AttributeValue, StoreError> {
+pub(crate) fn embedded(instance: &Instance) -> Result<AttributeValue, StoreError> {
     let key = keys::instance(&instance.organisation, &instance.id);
     serde_dynamo::to_attribute_value(InstanceItem::of(instance, 0)).map_err(|error| StoreError::corrupt(&key, error))
 }
 
 /// Reads an instance inside another item.
-pub(crate) fn parse_embedded(
-    value: aws_sdk_dynamodb::types::AttributeValue,
-    owner: (domain::OrganisationId, domain::InstanceId),
-    key: &Key,
-) -> Result<Instance, StoreError> {
+pub(crate) fn parse_embedded(value: AttributeValue, owner: (&OrganisationId, &InstanceId), key: &Key) -> Result<Instance, StoreError> {
     let stored: InstanceItem = serde_dynamo::from_attribute_value(value).map_err(|error| StoreError::corrupt(key, error))?;
-    Ok(stored.into_instance(owner.0, owner.1))
+    Ok(stored.into_instance(*owner.0, *owner.1))
 }

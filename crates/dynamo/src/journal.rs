@@ -34,6 +34,7 @@ impl Journal for Store {
             .set("lease_until", Moment::value(claim.lease_until))
             .set(OVERDUE_AT, Moment::value(claim.lease_until))
             .set("wakes", number(0))
+            .set("updated_at", Moment::value(claim.now))
             .assign("#rev = #rev + :one")
             .assign("#claims = #claims + :one")
             .number(":one", 1)
@@ -52,7 +53,7 @@ impl Journal for Store {
                 None => return Ok(None),
             },
         };
-        Ok(run_item::parse(item, claim.now)?)
+        Ok(run_item::parse(item, claim.now)?.filter(|record| record.phase.is_live()))
     }
 
     async fn checkpoint(&self, held: &Held, next: &Record, guard: Guard) -> Result<Written, JournalError> {
@@ -126,7 +127,8 @@ impl Journal for Store {
         record.updated_at = now;
         // Its claims and its deadline begin anew, or it would be parked again at once.
         (record.claims, record.wakes, record.trying) = (0, 0, None);
-        let expression = run_item::replace(&record)?.when("#phase = :parked AND #rev = :seen").text(":parked", "parked").number(":seen", seen);
+        let expression =
+            run_item::replace(&record)?.when("#phase = :parked AND #rev = :seen").text(":parked", "parked").number(":seen", seen);
         Ok(self.update_item("resuming a run", &keys::run(id), &expression).await?.is_ok())
     }
 }
@@ -218,10 +220,8 @@ pub(crate) fn whose<'a>(item: Option<&'a Item>, held: &Held, next: &Record) -> W
 
 /// The condition of every write of a worker.
 pub(crate) fn holding(expression: Expression, held: &Held, guard: Guard) -> Expression {
-    let expression = expression
-        .when("#rev = :held_rev AND #owner = :held_owner")
-        .number(":held_rev", held.rev)
-        .text(":held_owner", &held.owner.0);
+    let expression =
+        expression.when("#rev = :held_rev AND #owner = :held_owner").number(":held_rev", held.rev).text(":held_owner", &held.owner.0);
     match guard {
         Guard::None => expression,
         Guard::NotCancelled => expression.when("attribute_not_exists(#cancel_requested_at)"),

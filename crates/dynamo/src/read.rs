@@ -34,14 +34,13 @@ const BATCH: usize = 100;
 impl Store {
     /// One item, as it is now.
     pub(crate) async fn get(&self, action: &'static str, key: &Key) -> Result<Option<Item>, StoreError> {
-        let sent =
-            self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).consistent_read(true).send().await;
+        let sent = self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true).send().await;
         sent.map(|answer| answer.item).map_err(|error| unavailable(action, classify(action, &error)))
     }
 
     /// One item, as it was a moment ago, for half the price.
     pub(crate) async fn glance(&self, action: &'static str, key: &Key) -> Result<Option<Item>, StoreError> {
-        let sent = self.client.get_item().table_name(&self.table).set_key(Some(key.attributes())).send().await;
+        let sent = self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).send().await;
         sent.map(|answer| answer.item).map_err(|error| unavailable(action, classify(action, &error)))
     }
 
@@ -72,7 +71,7 @@ impl Store {
         let sent = self
             .client
             .query()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .set_index_name(query.index.map(str::to_owned))
             .set_key_condition_expression(query.expression.condition())
             .set_filter_expression(query.filter.map(str::to_owned))

@@ -132,7 +132,8 @@ pub(crate) fn replace(next: &Record) -> Result<Expression, StoreError> {
     let corrupt = |error: serde_dynamo::Error| StoreError::corrupt(&key, error);
     let run = stored(next, &key)?;
     let list = |value: Result<AttributeValue, serde_dynamo::Error>| value.map_err(corrupt);
-    let detail = (!run.phase_detail.is_empty()).then(|| serde_dynamo::to_attribute_value(&run.phase_detail)).transpose().map_err(corrupt)?;
+    let detail =
+        (!run.phase_detail.is_empty()).then(|| serde_dynamo::to_attribute_value(&run.phase_detail)).transpose().map_err(corrupt)?;
     let trying = run.trying.as_ref().map(serde_dynamo::to_attribute_value).transpose().map_err(corrupt)?;
     Ok(Expression::new()
         .set("phase", text(run.phase))
@@ -255,8 +256,7 @@ mod tests {
         let new = NewRun { id: RunId("org.op".to_owned()), kind: "provision".to_owned(), version: 3, subject: "s".to_owned(), plan };
         let mut record = Record::begin(new, now);
         record.phase = phase;
-        record.trying =
-            Some(Trying { name: "create_app".to_owned(), place: 0, since: now, attempts: 2, said: String::new() });
+        record.trying = Some(Trying { name: "create_app".to_owned(), place: 0, since: now, attempts: 2, said: String::new() });
         record.journal.push(Entry {
             name: "create_app".to_owned(),
             act: Act::Step,

@@ -58,7 +58,7 @@ impl Store {
             let sent = self
                 .client
                 .update_item()
-                .table_name(&self.table)
+                .table_name(&*self.table)
                 .set_key(Some(key.attributes()))
                 .update_expression(expression.update())
                 .set_condition_expression(expression.condition())
@@ -91,7 +91,7 @@ impl Store {
             let sent = self
                 .client
                 .put_item()
-                .table_name(&self.table)
+                .table_name(&*self.table)
                 .set_item(Some(item.clone()))
                 .set_condition_expression(expression.condition())
                 .set_expression_attribute_names(expression.names())
@@ -122,7 +122,7 @@ impl Store {
             let sent = self
                 .client
                 .delete_item()
-                .table_name(&self.table)
+                .table_name(&*self.table)
                 .set_key(Some(key.attributes()))
                 .set_condition_expression(expression.condition())
                 .set_expression_attribute_names(expression.names())
@@ -147,13 +147,8 @@ impl Store {
     pub(crate) async fn transact(&self, action: &'static str, writes: &[TransactWriteItem]) -> Result<Result<(), Refusals>, StoreError> {
         let token = Uuid::new_v4().to_string();
         let send = || async {
-            let sent = self
-                .client
-                .transact_write_items()
-                .set_transact_items(Some(writes.to_vec()))
-                .client_request_token(&token)
-                .send()
-                .await;
+            let sent =
+                self.client.transact_write_items().set_transact_items(Some(writes.to_vec())).client_request_token(&token).send().await;
             match sent {
                 Ok(_) => Ok(Ok(())),
                 Err(SdkError::ServiceError(error)) => match error.err() {
@@ -170,9 +165,9 @@ impl Store {
     }
 
     /// A put inside a transaction.
-    pub(crate) fn put(&self, item: Item, expression: &Expression) -> TransactWriteItem {
+    pub(crate) fn putting(&self, item: Item, expression: &Expression) -> TransactWriteItem {
         let put = Put::builder()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .set_item(Some(item))
             .set_condition_expression(expression.condition())
             .set_expression_attribute_names(expression.names())
@@ -184,9 +179,9 @@ impl Store {
     }
 
     /// An update inside a transaction.
-    pub(crate) fn update(&self, key: &Key, expression: &Expression) -> TransactWriteItem {
+    pub(crate) fn updating(&self, key: &Key, expression: &Expression) -> TransactWriteItem {
         let update = Update::builder()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .set_key(Some(key.attributes()))
             .update_expression(expression.update())
             .set_condition_expression(expression.condition())
@@ -199,9 +194,9 @@ impl Store {
     }
 
     /// A delete inside a transaction.
-    pub(crate) fn delete(&self, key: &Key, expression: &Expression) -> TransactWriteItem {
+    pub(crate) fn deleting(&self, key: &Key, expression: &Expression) -> TransactWriteItem {
         let delete = Delete::builder()
-            .table_name(&self.table)
+            .table_name(&*self.table)
             .set_key(Some(key.attributes()))
             .set_condition_expression(expression.condition())
             .set_expression_attribute_names(expression.names())

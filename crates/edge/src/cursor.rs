@@ -21,12 +21,12 @@ const TAG: usize = 32;
 pub struct Cursors(Hmac<Sha256>);
 
 impl Cursors {
-    /// Cursors authenticated with this secret, the same in every process that serves the API.
+    /// Cursors authenticated with this secret, the same in every process that serves the API. It should have 32 random bytes or more.
     ///
     /// # Panics
     /// Never: HMAC takes keys of any length.
     #[must_use]
-    pub fn new(secret: &[u8; 32]) -> Self {
+    pub fn new(secret: &[u8]) -> Self {
         Self(Hmac::new_from_slice(secret).expect("HMAC takes keys of any length"))
     }
 

@@ -25,6 +25,7 @@ pub enum Kind {
     NameTaken,
     Busy,
     StateForbids,
+    RegionInUse,
     NotCancellable,
     QuotaExceeded,
     PreconditionFailed,
@@ -43,7 +44,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, by status.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidBody,
         Self::UnknownField,
         Self::InvalidQuery,
@@ -56,6 +57,7 @@ impl Kind {
         Self::NameTaken,
         Self::Busy,
         Self::StateForbids,
+        Self::RegionInUse,
         Self::NotCancellable,
         Self::QuotaExceeded,
         Self::PreconditionFailed,
@@ -86,6 +88,7 @@ impl Kind {
             Self::NameTaken => (409, "name-taken", "The name is taken"),
             Self::Busy => (409, "busy", "The instance is busy"),
             Self::StateForbids => (409, "state-forbids", "The instance's state forbids it"),
+            Self::RegionInUse => (409, "region-in-use", "The instance lives in a region that the list leaves out"),
             Self::NotCancellable => (409, "not-cancellable", "The operation can no longer be cancelled"),
             Self::QuotaExceeded => (409, "quota-exceeded", "The plan allows no more"),
             Self::PreconditionFailed => (412, "precondition-failed", "It has changed meanwhile"),

@@ -94,7 +94,9 @@ impl Problem {
     pub fn name_taken(name: &str) -> Self {
         Self::new(
             Kind::NameTaken,
-            format!("An instance of yours is already called `{name}`. Choose another name, or delete or rename that one."),
+            format!(
+                "An instance of yours is called `{name}`, or was and is still being deleted. Choose another name, or wait for its end."
+            ),
         )
         .with("field", "name")
     }
@@ -113,6 +115,15 @@ impl Problem {
         let detail =
             format!("`{action}` is not possible while the instance is {state}. It is possible in these states: {}.", allowed.join(", "));
         Self::new(Kind::StateForbids, detail).with("state", state.to_string()).with("allowed", allowed)
+    }
+
+    /// The instance lives where the new list of regions does not allow it to.
+    #[must_use]
+    pub fn region_in_use(region: impl Display) -> Self {
+        let detail = format!(
+            "The instance lives in `{region}`, which the list leaves out. Add `{region}` to the list, or make a new instance elsewhere."
+        );
+        Self::new(Kind::RegionInUse, detail).with("field", "allowed_regions").with("region", region.to_string())
     }
 
     /// The operation has ended, or has passed the point of no return.

@@ -35,10 +35,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Settings for one host that serves everything, as a simulator does, or for the Machines API with its logs at `https://api.fly.io`.
+    /// Settings for Fly.io itself, whose logs are at `https://api.fly.io`, or for a host that serves everything, as a simulator does.
     #[must_use]
     pub fn new(machines: Url, token: SecretString) -> Self {
-        let logs = if machines.host_str() == Some("api.machines.dev") {
+        let logs = if matches!(machines.host_str(), Some("api.machines.dev" | "_api.internal")) {
             Url::parse("https://api.fly.io").expect("the address is well-formed")
         } else {
             machines.clone()
@@ -196,7 +196,7 @@ impl Client {
         if call.sensitive || remote.text.contains(self.shared.settings.token.expose_secret()) {
             remote.withhold();
         }
-        let call = call.name;
+        let (call, remote) = (call.name, Box::new(remote));
         match (refusal, remote.status) {
             (Some(refusal), _) => CallError::Refused { call, refusal, remote },
             (None, StatusCode::TOO_MANY_REQUESTS) => CallError::RateLimited { call, retry_after, remote },
@@ -292,6 +292,14 @@ mod tests {
         assert_eq!(header("fm2_abc,fm2_def").unwrap(), "FlyV1 fm2_abc,fm2_def");
         assert_eq!(header("plain").unwrap(), "Bearer plain");
         assert!(header("").is_err() && header("line\nbreak").is_err());
+    }
+
+    #[test]
+    fn the_logs_of_fly_are_at_another_host_and_those_of_a_simulator_are_not() {
+        let logs = |machines: &str| Settings::new(machines.parse().unwrap(), "t".into()).logs.to_string();
+        assert_eq!(logs("https://api.machines.dev"), "https://api.fly.io/");
+        assert_eq!(logs("http://_api.internal:4280"), "https://api.fly.io/");
+        assert_eq!(logs("http://127.0.0.1:4280"), "http://127.0.0.1:4280/");
     }
 
     #[test]

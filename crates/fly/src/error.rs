@@ -31,7 +31,7 @@ pub enum CallError {
         /// The call's name.
         call: &'static str,
         /// The answer, if there was one.
-        remote: Option<Remote>,
+        remote: Option<Box<Remote>>,
         /// What the transport said, if there was no answer.
         source: Option<reqwest::Error>,
     },
@@ -55,7 +55,7 @@ pub enum CallError {
         /// The server's `Retry-After`, if it sent one.
         retry_after: Option<Duration>,
         /// The answer.
-        remote: Remote,
+        remote: Box<Remote>,
     },
     /// The server refused, and therefore did not act.
     #[error("{call} was refused ({refusal}): {remote}")]
@@ -65,7 +65,7 @@ pub enum CallError {
         /// What the refusal means.
         refusal: Refusal,
         /// The answer.
-        remote: Remote,
+        remote: Box<Remote>,
     },
 }
 
@@ -208,7 +208,7 @@ mod tests {
         let error = CallError::Refused {
             call: "create_machine",
             refusal: Refusal::RegionFull,
-            remote: remote(r#"{"error":"aborted: no capacity"}"#),
+            remote: Box::new(remote(r#"{"error":"aborted: no capacity"}"#)),
         };
         assert_eq!(error.to_string(), "create_machine was refused (the region is full): 409 `aborted: no capacity` (request 01J-fra)");
     }

@@ -68,6 +68,9 @@ pub const TEMPORARY: &str = "/data/tmp";
 /// The rendered configuration as the machine's `files` deliver it. The supervisor copies it into the state folder.
 pub const CONFIG: &str = "/etc/rockpool/gateway.json";
 
+/// The user and the group that the gateway runs as where the supervisor is root; the volume and what the gateway must write are theirs.
+pub const GATEWAY_USER: u32 = 1000;
+
 /// The port that the machine's service publishes: that of [`LISTEN_DEFAULT`].
 pub const SERVICE_PORT: u16 = 8080;
 /// The port that Fly scrapes: that of [`METRICS_LISTEN_DEFAULT`].

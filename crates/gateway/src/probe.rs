@@ -28,7 +28,10 @@ pub fn probe(family: Family) -> Probe {
     }
 }
 
-/// The `connect` request that opens a WebSocket of the gateway, as a local command line client sends it. Without `Origin` and from loopback it needs no device identity.
+/// The `connect` request that opens a WebSocket of the gateway, as a local command line client sends it.
+///
+/// Clawdbot without `auth` pairs a device that proves its identity, and lets one through that brings any token at all; without either it
+/// answers `NOT_PAIRED`. The token here opens nothing. Forwarded headers beside it would be refused (`gateway auth required`).
 #[must_use]
 pub fn connect_request(id: &str, protocol: u32) -> serde_json::Value {
     serde_json::json!({
@@ -42,6 +45,7 @@ pub fn connect_request(id: &str, protocol: u32) -> serde_json::Value {
             "role": "operator",
             "scopes": ["operator.read"],
             "caps": [],
+            "auth": { "token": "none" },
         },
     })
 }

@@ -81,21 +81,36 @@ pub async fn signer(secrets: &PlatformSecrets, name: &str) -> Result<Signer, Sec
     Ok(Signer::new(key))
 }
 
+/// What flows act on could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// A secret of the platform.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The provider's address.
+    #[error("the provider's address cannot be read")]
+    Address(#[from] url::ParseError),
+    /// The provider's client.
+    #[error("the provider cannot be reached with these settings")]
+    Fly(#[from] fly::SettingsError),
+}
+
 /// Everything that flows act on.
 ///
 /// # Errors
-/// If a secret of the platform cannot be read.
+/// If a secret of the platform cannot be read, or the provider's settings cannot be used.
 pub async fn world(
     aws: &Aws,
     fly: &FlySettings,
     keys: &KeySettings,
     http: reqwest::Client,
     clock: Arc<dyn Clock>,
-) -> Result<World, SecretError> {
+) -> Result<World, WorldError> {
     let secrets = PlatformSecrets::new(aws.secrets_manager());
     let token = secrets.text(&fly.token_secret).await?;
     let keys = Keys::read(&secrets, keys).await?;
-    let provider = Arc::new(fly::Provider::new(fly::Client::new(http.clone(), &fly.api, token), fly.organisation.clone()));
+    let client = fly::Client::new(fly::Settings::new(fly.api.parse()?, token), http.clone())?;
+    let provider = Arc::new(fly::Provider::new(client, fly.organisation.clone()));
     Ok(World {
         apps: provider.clone(),
         volumes: provider.clone(),

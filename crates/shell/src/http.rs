@@ -39,20 +39,23 @@ pub fn client() -> Result<reqwest::Client, HttpClientError> {
         .build()?)
 }
 
-/// Names under `localhost` are this machine (RFC 6761, section 6.3). Browsers and curl know it, `getaddrinfo` does not; all other names
-/// are the system's to resolve.
+/// The addresses of a host. Names under `localhost` are this machine (RFC 6761, section 6.3): browsers and curl know it, `getaddrinfo`
+/// does not. All other names are the system's to resolve.
+///
+/// # Errors
+/// If the system cannot resolve the name.
+pub async fn resolve(host: &str) -> std::io::Result<std::vec::IntoIter<SocketAddr>> {
+    if host == "localhost" || host.ends_with(".localhost") {
+        return Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)].into_iter());
+    }
+    Ok(tokio::net::lookup_host((host, 0)).await?.collect::<Vec<_>>().into_iter())
+}
+
 #[derive(Debug, Clone, Copy)]
 struct LoopbackNames;
 
 impl Resolve for LoopbackNames {
     fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let host = name.as_str();
-            if host == "localhost" || host.ends_with(".localhost") {
-                return Ok(Box::new(std::iter::once(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0))) as Addrs);
-            }
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
+        Box::pin(async move { Ok(Box::new(resolve(name.as_str()).await?) as Addrs) })
     }
 }

@@ -18,8 +18,8 @@ mod telemetry;
 pub use alarms::LoggedAlarms;
 pub use aws::{Aws, AwsSettings};
 pub use clock::SystemClock;
-pub use compose::{Keys, engine, signer, store, waking_engine, world};
-pub use http::{HttpClientError, client as http_client};
+pub use compose::{Keys, WorldError, engine, signer, store, waking_engine, world};
+pub use http::{HttpClientError, client as http_client, resolve};
 pub use queue::{FlowQueue, SqsQueue};
 pub use secrets::{PlatformSecrets, SecretError};
 pub use settings::{

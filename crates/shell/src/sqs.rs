@@ -1,14 +1,13 @@
 //! Queue consumers: one message's trouble never deletes or repeats another.
 
-use std::future::Future;
-
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use jiff::Timestamp;
 use tracing::Instrument;
 
 /// Handles each record of a batch and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
 /// queue. Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>.
-pub async fn each_record<E, F>(event: SqsEvent, mut handle: impl FnMut(String) -> F) -> SqsBatchResponse
+pub async fn each_record<E, F>(event: SqsEvent, handle: impl Fn(String) -> F) -> SqsBatchResponse
 where
     E: std::error::Error,
     F: Future<Output = Result<(), E>>,
@@ -31,17 +30,16 @@ where
 ///
 /// # Errors
 /// If the Lambda runtime's own interface fails.
-pub async fn serve_queue<E, F, H>(handle: H) -> Result<(), Error>
+pub async fn serve_queue<E, F>(handle: impl Fn(String, Timestamp) -> F) -> Result<(), Error>
 where
     E: std::error::Error,
     F: Future<Output = Result<(), E>>,
-    H: Fn(String, jiff::Timestamp) -> F,
 {
-    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| {
-        let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-        let deadline = deadline.unwrap_or_else(jiff::Timestamp::now);
-        let handle = &handle;
-        async move { Ok::<_, Error>(each_record(event.payload, |body| handle(body, deadline)).await) }
+    let handle = &handle;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+        let deadline = deadline.unwrap_or_else(Timestamp::now);
+        Ok::<_, Error>(each_record(event.payload, |body| handle(body, deadline)).await)
     }))
     .await
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
-use aws_lambda_events::eventbridge::EventBridgeEvent;
+use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde::Deserialize;
 use shell::{Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, QueueSettings, SqsQueue, StoreSettings, SystemClock};
 
 use crate::Sweep;
@@ -32,15 +33,21 @@ pub async fn from_environment(environment: Environment<'_>) -> Result<Sweep, Err
     })
 }
 
+/// What the schedule sends: an event of EventBridge, or the input of EventBridge Scheduler with `<aws.scheduler.scheduled-time>`
+/// (<https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>). Both have the time.
+#[derive(Debug, Deserialize)]
+struct Tick {
+    time: Timestamp,
+}
+
 /// Serves the schedule. The event's own time is the scheduled minute, so that a late or repeated event counts for the minute it was for.
 ///
 /// # Errors
 /// If the Lambda runtime's own interface fails.
 pub async fn serve(sweep: Sweep) -> Result<(), Error> {
     let sweep = &sweep;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<EventBridgeEvent>| {
-        let scheduled = jiff::Timestamp::from_second(event.payload.time.timestamp())?;
-        let minute = sweep.minute(scheduled).await?;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Tick>| {
+        let minute = sweep.minute(event.payload.time).await?;
         tracing::info!(?minute, "swept");
         Ok::<_, Error>(())
     }))

@@ -48,13 +48,13 @@ impl Ledger {
     /// All read units together.
     #[must_use]
     pub fn read_units(&self) -> f64 {
-        self.reads.values().sum()
+        self.reads.values().fold(0.0, |sum, units| sum + units)
     }
 
     /// All write units together.
     #[must_use]
     pub fn write_units(&self) -> f64 {
-        self.writes.values().sum()
+        self.writes.values().fold(0.0, |sum, units| sum + units)
     }
 
     pub(crate) fn count(&mut self, service: &str, operation: &str) {

@@ -30,7 +30,12 @@ pub fn declared(config: &Value) -> Vec<DeclaredCheck> {
     }
     for (name, definition) in config["checks"].as_object().into_iter().flatten() {
         let gates_routing = definition["kind"] == "readiness";
-        checks.push(DeclaredCheck { name: name.clone(), gates_routing, port: port(definition).unwrap_or_default(), definition: definition.clone() });
+        checks.push(DeclaredCheck {
+            name: name.clone(),
+            gates_routing,
+            port: port(definition).unwrap_or_default(),
+            definition: definition.clone(),
+        });
     }
     checks
 }
@@ -59,7 +64,8 @@ mod tests {
             "checks": {"disk": {"type": "http", "port": 8081}, "warm": {"type": "tcp", "port": 1, "kind": "readiness"}},
         });
         let seen: Vec<_> = declared(&config).into_iter().map(|check| (check.name, check.gates_routing, check.port)).collect();
-        let expected = [("servicecheck-00-http-8080", true, 8080), ("servicecheck-01-tcp-9001", true, 9001), ("disk", false, 8081), ("warm", true, 1)];
+        let expected =
+            [("servicecheck-00-http-8080", true, 8080), ("servicecheck-01-tcp-9001", true, 9001), ("disk", false, 8081), ("warm", true, 1)];
         assert_eq!(seen, expected.map(|(name, gates, port)| (name.to_owned(), gates, port)));
     }
 }

@@ -1,25 +1,31 @@
 //! Identifiers in Fly's forms.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use crate::world::lock;
 
 const HEX: &[u8] = b"0123456789abcdef";
 const BASE36: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 const CROCKFORD: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// Draws identifiers, always the same ones when it was given a seed.
-pub(crate) struct Ids(Mutex<StdRng>);
+pub(crate) struct Ids {
+    random: Mutex<StdRng>,
+    last_ulid: Mutex<u128>,
+}
 
 impl Ids {
     pub(crate) fn new(seed: Option<u64>) -> Self {
-        Self(Mutex::new(seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64)))
+        let random = seed.map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64);
+        Self { random: Mutex::new(random), last_ulid: Mutex::new(0) }
     }
 
     fn draw(&self, alphabet: &[u8], length: usize) -> String {
-        let mut random = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut random = lock(&self.random);
         (0..length).map(|_| char::from(alphabet[random.random_range(0..alphabet.len())])).collect()
     }
 
@@ -51,18 +57,18 @@ impl Ids {
 
     /// A number that fits 31 bits: Fly's Go client keeps it in 32.
     pub(crate) fn number(&self) -> u32 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).random_range(1..i32::MAX.unsigned_abs())
+        lock(&self.random).random_range(1..i32::MAX.unsigned_abs())
     }
 
-    /// A ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32 (<https://github.com/ulid/spec>).
+    /// A ULID: 48 bits of milliseconds and 80 random bits in Crockford's base 32 (<https://github.com/ulid/spec>). Within a millisecond,
+    /// which in virtual time may hold everything, each is one more than the last, so that they always sort in the order they were drawn.
     pub(crate) fn ulid(&self, now: Timestamp) -> String {
-        let mut time = u64::try_from(now.as_millisecond()).unwrap_or_default();
-        let mut text = [b'0'; 10];
-        for place in text.iter_mut().rev() {
-            *place = CROCKFORD[usize::try_from(time & 31).unwrap_or_default()];
-            time >>= 5;
-        }
-        format!("{}{}", String::from_utf8_lossy(&text), self.draw(CROCKFORD, 16))
+        let time = u128::try_from(now.as_millisecond()).unwrap_or_default() << 80;
+        let fresh = time | (lock(&self.random).random::<u128>() >> 48);
+        let mut last = lock(&self.last_ulid);
+        *last = if fresh >> 80 > *last >> 80 { fresh } else { *last + 1 };
+        let digit = |place: u32| char::from(CROCKFORD[usize::try_from(*last >> (5 * place) & 31).unwrap_or_default()]);
+        (0..26).rev().map(digit).collect()
     }
 }
 
@@ -78,6 +84,9 @@ mod tests {
         assert_eq!(early.len(), 26);
         assert!(early.starts_with("01ARYZ6S41"), "the example of the ULID specification: {early}");
         assert!(early < late);
+        let same = Timestamp::from_millisecond(1_469_918_176_386).unwrap();
+        let many: Vec<_> = (0..100).map(|_| ids.ulid(same)).collect();
+        assert!(many.is_sorted() && late < many[0], "also within a millisecond");
     }
 
     #[test]

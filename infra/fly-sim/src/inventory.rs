@@ -29,8 +29,16 @@ impl Inventory {
         let apps: Vec<_> = tables.apps().filter(|app| !app.deleted && !app.foreign).collect();
         Self {
             apps: apps.iter().map(|app| app.name.clone()).collect(),
-            machines: tables.machines().filter(|machine| machine.state != MachineState::Destroyed).map(|machine| format!("{}/{}", machine.app, machine.name)).collect(),
-            volumes: tables.volumes().filter(|volume| volume.state != VolumeState::PendingDestroy).map(|volume| format!("{}/{}", volume.app, volume.name)).collect(),
+            machines: tables
+                .machines()
+                .filter(|machine| machine.state != MachineState::Destroyed)
+                .map(|machine| format!("{}/{}", machine.app, machine.name))
+                .collect(),
+            volumes: tables
+                .volumes()
+                .filter(|volume| volume.state != VolumeState::PendingDestroy)
+                .map(|volume| format!("{}/{}", volume.app, volume.name))
+                .collect(),
             ips: apps.iter().flat_map(|app| app.ips.iter().map(|ip| format!("{}/{}", app.name, ip.ip))).collect(),
             secrets: apps.iter().flat_map(|app| app.secrets.keys().map(|name| format!("{}/{name}", app.name))).collect(),
         }

@@ -55,7 +55,8 @@ mod tests {
     fn three_at_once_then_one_a_second_for_each_action_and_machine() {
         let limits = Limits::default();
         let start = Timestamp::UNIX_EPOCH;
-        let admitted = |action, machine, seconds| limits.admit(action, Some("app"), Some(machine), start + SignedDuration::from_secs(seconds));
+        let admitted =
+            |action, machine, seconds| limits.admit(action, Some("app"), Some(machine), start + SignedDuration::from_secs(seconds));
         assert_eq!([0; 5].map(|at| admitted("start_machine", "m1", at)), [true, true, true, false, false]);
         assert!(admitted("stop_machine", "m1", 0), "another action has its own");
         assert!(admitted("start_machine", "m2", 0), "another machine has its own");

@@ -209,7 +209,7 @@ mod tests {
     fn only_the_nth_fitting_call_is_struck() {
         let script = Script::default();
         script.on(Match::call(Method::POST, "/v1/apps/*/machines").nth(2)).then(Fault::AnswerLost);
-        let mut play = |method: Method, path: &str| script.play("create_machine", &method, path);
+        let play = |method: Method, path: &str| script.play("create_machine", &method, path);
         assert_eq!(play(Method::POST, "/v1/apps/a/machines"), None);
         assert_eq!(play(Method::GET, "/v1/apps/a/machines"), None, "another method does not count");
         assert_eq!(play(Method::POST, "/v1/apps/a/machines/m"), None, "a longer path does not count");

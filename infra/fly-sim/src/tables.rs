@@ -171,8 +171,10 @@ fn store<T: Serialize>(file: &Connection, kind: &str, key: &str, record: Option<
     match record {
         Some(record) => {
             let body = serde_json::to_string(record).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-            file.prepare_cached("INSERT INTO records (kind, key, body) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET body = excluded.body")?
-                .execute(params![kind, key, body])?;
+            file.prepare_cached(
+                "INSERT INTO records (kind, key, body) VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET body = excluded.body",
+            )?
+            .execute(params![kind, key, body])?;
         }
         None => {
             file.prepare_cached("DELETE FROM records WHERE kind = ?1 AND key = ?2")?.execute(params![kind, key])?;

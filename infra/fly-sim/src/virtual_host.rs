@@ -37,6 +37,7 @@ struct Inner {
     volumes: BTreeSet<String>,
     boots: Vec<Boot>,
     refusals: BTreeMap<String, String>,
+    ends: BTreeMap<String, Exit>,
     logs: Vec<(String, LogLine)>,
 }
 
@@ -79,7 +80,8 @@ impl VirtualHost {
 
     /// Reports a check's verdict.
     pub fn check(&self, machine: &str, name: &str, status: &str) {
-        let event = HostEvent::Check { machine: machine.to_owned(), name: name.to_owned(), status: status.to_owned(), output: String::new() };
+        let event =
+            HostEvent::Check { machine: machine.to_owned(), name: name.to_owned(), status: status.to_owned(), output: String::new() };
         self.lock().report(event);
     }
 
@@ -92,6 +94,15 @@ impl VirtualHost {
         };
     }
 
+    /// The program of machines of this name ends while they boot; `None` lets it run again.
+    pub fn end_while_booting(&self, machine_name: &str, exit: Option<Exit>) {
+        let mut inner = self.lock();
+        match exit {
+            Some(exit) => inner.ends.insert(machine_name.to_owned(), exit),
+            None => inner.ends.remove(machine_name),
+        };
+    }
+
     /// Adds a line to an app's log.
     pub fn log(&self, app: &str, line: LogLine) {
         self.lock().logs.push((app.to_owned(), line));
@@ -99,6 +110,24 @@ impl VirtualHost {
 }
 
 impl Inner {
+    /// Starts the program. Returns whether it is still running at the end of the boot.
+    fn run(&mut self, boot: Boot) -> Result<bool, BootFailed> {
+        if let Some(reason) = self.refusals.get(&boot.name) {
+            return Err(BootFailed { machine: boot.machine, reason: reason.clone() });
+        }
+        self.boots.push(boot.clone());
+        if let Some(exit) = self.ends.get(&boot.name) {
+            self.report(HostEvent::Exited { machine: boot.machine, instance_id: boot.instance_id, exit: exit.clone() });
+            return Ok(false);
+        }
+        for check in declared(&boot.config) {
+            let (machine, status, output) = (boot.machine.clone(), "passing".to_owned(), "ok".to_owned());
+            self.report(HostEvent::Check { machine, name: check.name, status, output });
+        }
+        self.running.insert(boot.machine.clone(), boot);
+        Ok(true)
+    }
+
     fn report(&self, event: HostEvent) {
         if let Some(events) = &self.events
             && events.send(event).is_err()
@@ -123,16 +152,11 @@ impl Host for VirtualHost {
 
     async fn boot(&self, boot: Boot) -> Result<(), BootFailed> {
         pass(self.latencies.boot).await;
-        let mut inner = self.lock();
-        if let Some(reason) = inner.refusals.get(&boot.name) {
-            return Err(BootFailed { machine: boot.machine, reason: reason.clone() });
+        if self.lock().run(boot)? {
+            return Ok(());
         }
-        inner.boots.push(boot.clone());
-        let machine = boot.machine.clone();
-        for check in declared(&boot.config) {
-            inner.report(HostEvent::Check { machine: machine.clone(), name: check.name, status: "passing".to_owned(), output: "ok".to_owned() });
-        }
-        inner.running.insert(machine, boot);
+        // The simulator shall hear of the end before it hears that the boot succeeded.
+        tokio::task::yield_now().await;
         Ok(())
     }
 
@@ -170,7 +194,8 @@ impl Host for VirtualHost {
 
     async fn logs(&self, app: &str, machine: Option<&str>, after_ns: i64, limit: usize) -> Vec<LogLine> {
         let inner = self.lock();
-        let lines = inner.logs.iter().filter(|(of, line)| of == app && machine.is_none_or(|id| id == line.machine) && line.timestamp_ns > after_ns);
+        let lines =
+            inner.logs.iter().filter(|(of, line)| of == app && machine.is_none_or(|id| id == line.machine) && line.timestamp_ns > after_ns);
         lines.map(|(_, line)| line.clone()).take(limit).collect()
     }
 

@@ -1,8 +1,9 @@
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use gateway::Family;
+use gateway::{Family, environment};
 
 use crate::disk;
 use crate::layout::{Layout, Marker};
@@ -13,12 +14,10 @@ use crate::{InstallError, Phase, Progress, warm};
 /// A gateway that is ready to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
-    /// The argv prefix that starts it: the value of `ROCKPOOL_GATEWAY_PROGRAM`. [`gateway::Launch::arguments`] follow it.
+    /// The argv prefix that starts it, one path: the value of `ROCKPOOL_GATEWAY_PROGRAM`. [`gateway::Launch::arguments`] follow it.
     pub program: Vec<String>,
     /// The folder of the installation.
     pub home: PathBuf,
-    /// Files below [`Self::home`] that the gateway's user must be able to write, because the gateway ignores a cache it cannot write.
-    pub writable: Option<PathBuf>,
 }
 
 /// The gateway of a family if the release that is pinned today is whole in that folder. Starts nothing and fetches nothing.
@@ -65,10 +64,14 @@ impl Installer {
             self.build(&partial, &digest, progress)?;
             replace(&last.root, &partial.root)?;
         }
+        write_start(&last)?;
         // After the renaming: compiled code is kept by the path it came from.
         progress.phase(Phase::Warming);
         if let Err(why) = warm::warm(&last) {
             progress.warning(&format!("its caches stay cold, so first starts are slower: {why}"));
+        }
+        if let Some(cache) = last.plugin_cache() {
+            hand_over(&cache)?;
         }
         let marker = Marker { recipe: digest, family, version: self.recipe.pin.version.clone() };
         let text = serde_json::to_string(&marker).expect("three strings serialise");
@@ -139,12 +142,18 @@ fn beside(into: &Path, what: &str) -> PathBuf {
 
 fn whole(layout: &Layout, recipe: &Recipe) -> Option<Installed> {
     let marker: Marker = serde_json::from_slice(&fs::read(layout.marker()).ok()?).ok()?;
-    let current = marker.recipe == recipe.digest() && layout.node().exists() && layout.main().exists();
+    let current = marker.recipe == recipe.digest() && layout.start().exists() && layout.node().exists() && layout.main().exists();
     current.then(|| describe(layout))
 }
 
 fn describe(layout: &Layout) -> Installed {
-    Installed { program: layout.program(), home: layout.root.clone(), writable: layout.plugin_cache() }
+    Installed { program: vec![layout.start().to_string_lossy().into_owned()], home: layout.root.clone() }
+}
+
+fn write_start(layout: &Layout) -> Result<(), InstallError> {
+    let path = layout.start();
+    fs::write(&path, layout.start_script()).map_err(InstallError::io("write", &path))?;
+    fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(InstallError::io("make executable", &path))
 }
 
 fn is_recipe(layout: &Layout, digest: &str) -> bool {
@@ -197,6 +206,24 @@ fn replace(into: &Path, partial: &Path) -> Result<(), InstallError> {
     }
     fs::rename(partial, into).map_err(InstallError::io("move into place", into))?;
     remove(&old)
+}
+
+/// Gives a folder to the user that the gateway will run as, where this user may: Clawdbot ignores a cache that it cannot write, and then
+/// takes 19 s and 1.1 GB at each first start. Whoever is not root runs the gateway as himself.
+fn hand_over(folder: &Path) -> Result<(), InstallError> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let user = Some(environment::GATEWAY_USER);
+    let mut left = vec![folder.to_owned()];
+    while let Some(path) = left.pop() {
+        lchown(&path, user, user).map_err(InstallError::io("change the owner of", &path))?;
+        if path.is_dir() && !path.is_symlink() {
+            let entries = fs::read_dir(&path).map_err(InstallError::io("read", &path))?;
+            left.extend(entries.flatten().map(|entry| entry.path()));
+        }
+    }
+    Ok(())
 }
 
 fn remove(folder: &Path) -> Result<(), InstallError> {

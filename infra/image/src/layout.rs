@@ -1,4 +1,4 @@
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use gateway::Family;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// recipe.sha256            what is being installed here; written first
 /// toolchain/node_modules   Node.js and npm
 /// gateway/node_modules     the program
+/// start                    the program to run
 /// cache/node               compiled code, made by the first start
 /// installed.json           written last: the installation is whole
 /// ```
@@ -74,20 +75,42 @@ impl Layout {
         self.root.join("installed.json")
     }
 
-    /// The argv prefix that starts the program. It begins with `env`, so that one array carries all that this installation needs of its
-    /// environment wherever it is started.
-    pub(crate) fn program(&self) -> Vec<String> {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
-        let mut argv = vec![
-            "/usr/bin/env".to_owned(),
-            format!("PATH={}:{SYSTEM_PATH}", text(&self.tools())),
-            format!("NODE_COMPILE_CACHE={}", text(&self.root.join("cache/node"))),
-        ];
+    /// The program that starts the gateway with whatever arguments follow.
+    pub(crate) fn start(&self) -> PathBuf {
+        self.root.join("start")
+    }
+
+    /// The contents of [`Self::start`]. A script, so that one path carries all that this installation needs of its environment, on a laptop
+    /// and in an image alike; it becomes the gateway, so that signals reach that.
+    pub(crate) fn start_script(&self) -> String {
+        let mut script = "#!/bin/sh\n".to_owned();
+        let mut export = |name: &str, value: &str| script.push_str(&format!("export {name}={}\n", quoted(value)));
+        export("PATH", &format!("{}:{SYSTEM_PATH}", self.tools().display()));
+        export("NODE_COMPILE_CACHE", &self.root.join("cache/node").to_string_lossy());
         if self.family == Family::Openclaw {
             // It would start itself once more to use a cache folder of its own, and keep 91 MB in a parent that only waits.
-            argv.push("OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED=1".to_owned());
+            export("OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED", "1");
         }
-        argv.extend([text(&self.node()), text(&self.main())]);
-        argv
+        let text = |path: PathBuf| quoted(&path.to_string_lossy());
+        script + &format!("exec {} {} \"$@\"\n", text(self.node()), text(self.main()))
+    }
+}
+
+/// As one word of a POSIX shell.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_script_quotes_whatever_the_folder_is_called() {
+        let layout = Layout { root: PathBuf::from("/srv/it's $HOME"), family: Family::Clawdbot };
+        assert!(layout.start_script().ends_with(
+            "exec '/srv/it'\\''s $HOME/toolchain/node_modules/.bin/node' \
+             '/srv/it'\\''s $HOME/gateway/node_modules/clawdbot/dist/entry.js' \"$@\"\n"
+        ));
     }
 }

@@ -36,11 +36,8 @@ fn start_once(layout: &Layout, scratch: &Path) -> Result<(), String> {
     }
     let config = render(&Settings::of_machine(pin(layout.family).release(), "http://localhost"));
     fs::write(launch.config(), config.to_string()).map_err(said)?;
-    let program = layout.program();
-    let (first, rest) = program.split_first().ok_or("no program")?;
     // A group of its own: whatever the gateway starts ends with it.
-    let child = Command::new(first)
-        .args(rest)
+    let child = Command::new(layout.start())
         .args(launch.arguments())
         .env_clear()
         .envs(launch.environment())

@@ -1,1 +1,91 @@
+//! The whole of Rockpool in one process on one machine: the same functions and workers as on AWS, on an AWS inside the process, with a
+//! simulated Fly.io whose machines are processes. Nothing outside this crate knows that it runs here.
 
+mod arguments;
+mod cloud;
+mod error;
+mod event_source;
+mod folder;
+mod gateways;
+mod issuer;
+mod outbox;
+mod page;
+mod platform;
+mod provider;
+mod schedule;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+pub use arguments::{Arguments, GatewayChoice, Part, PlatformArguments};
+pub use error::StartError;
+pub use folder::FolderError;
+pub use issuer::{AUDIENCE, Issuer};
+pub use platform::Platform;
+
+/// Runs the program, or the part of it that the arguments name.
+#[must_use]
+pub fn run(arguments: Arguments) -> ExitCode {
+    match arguments.part {
+        Some(Part::Supervisor) => supervisor::main_from_env(),
+        Some(Part::StandIn(arguments)) => stand_in::run(arguments),
+        Some(Part::Gateway { folder, family, arguments }) => gateways::become_gateway(&folder, family, &arguments),
+        None => serve(&arguments.platform),
+    }
+}
+
+fn serve(arguments: &PlatformArguments) -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ROCKPOOL_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    let program = match std::env::current_exe() {
+        Ok(program) => program,
+        Err(error) => return failed(&error),
+    };
+    runtime.block_on(serve_until_signal(arguments, program))
+}
+
+async fn serve_until_signal(arguments: &PlatformArguments, program: PathBuf) -> ExitCode {
+    let platform = match Platform::start(arguments, program).await {
+        Ok(platform) => platform,
+        Err(error) => return failed(&error),
+    };
+    let gateway = match platform.gateway {
+        GatewayChoice::Real => "real, from npm",
+        GatewayChoice::StandIn => "the built-in stand-in",
+    };
+    println!("Rockpool runs on this machine.\n");
+    println!("  API      {}", platform.address);
+    println!("  Gateway  {gateway}");
+    println!("  Token    {}", platform.token);
+    println!("           (good for 30 days; also in {}/token)\n", arguments.data.display());
+    println!("Ctrl-C ends it; instances that are wanted running come back with the next start.");
+    signal().await;
+    println!("Ending: gateways drain.");
+    platform.stop().await;
+    ExitCode::SUCCESS
+}
+
+/// Ctrl-C, or the SIGTERM of whoever runs this as a service.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the handler of SIGTERM can always be set");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// One clear line, and the causes below it.
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("rockpool-local: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        eprintln!("  because {cause}");
+        source = cause.source();
+    }
+    ExitCode::FAILURE
+}

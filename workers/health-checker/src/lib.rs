@@ -1,1 +1,112 @@
+//! Checks a shard of the fleet: every instance that is wanted running and that no run owns. It writes only what changed, and it starts
+//! no repair, because it sees no region as a whole: three misses make a suspect, and the sweep weighs suspects.
 
+mod probe;
+
+use std::sync::Arc;
+
+use domain::State;
+use durable::Clock;
+use dynamo::{Store, StoreError, Target};
+use flows::health::{SUSPECT_AFTER, ShardCheck};
+use futures::{StreamExt, stream};
+use jiff::SignedDuration;
+pub use probe::{Probe, Seen};
+use shell::{Aws, AwsSettings, DeploymentSettings, Environment, StoreSettings, SystemClock};
+
+/// A check that is older than this is dropped: the next minute's is on its way, and what it would find is not of its minute.
+const STALE: SignedDuration = SignedDuration::from_secs(60);
+
+/// Instances that are asked at the same time.
+const AT_ONCE: usize = 512;
+
+/// What the worker works with.
+pub struct HealthChecker {
+    /// The state.
+    pub store: Store,
+    /// Asks an instance.
+    pub probe: Probe,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A message was not handled.
+#[derive(Debug, thiserror::Error)]
+pub enum HealthCheckerError {
+    /// It names no shard and minute.
+    #[error("the message is no check of a shard")]
+    NotACheck(#[from] serde_json::Error),
+    /// The fleet could not be read, or what was seen not be written.
+    #[error("the fleet could not be read or written")]
+    Store(#[from] StoreError),
+}
+
+/// What one check of a shard came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// Instances that answered well.
+    pub well: usize,
+    /// Instances that did not.
+    pub missed: usize,
+    /// Writes: none where nothing changed.
+    pub written: usize,
+}
+
+impl HealthChecker {
+    /// Checks the shard that a message names.
+    ///
+    /// # Errors
+    /// [`HealthCheckerError`]; the message is delivered again, and a miss of the same minute still counts once.
+    pub async fn handle(&self, body: &str) -> Result<Checked, HealthCheckerError> {
+        let ShardCheck { shard, minute } = serde_json::from_str(body)?;
+        let age = self.clock.now().as_second() - minute * 60;
+        if age > STALE.as_secs() {
+            tracing::warn!(shard, minute, age, "a check came too late and was dropped");
+            return Ok(Checked::default());
+        }
+        let targets = self.store.fleet(shard).await?;
+        let mut seen = stream::iter(targets)
+            .map(async |target| {
+                let seen = self.probe.ask(&target.address).await;
+                (target, seen)
+            })
+            .buffer_unordered(AT_ONCE);
+        let mut checked = Checked::default();
+        while let Some((target, seen)) = seen.next().await {
+            match &seen {
+                Seen::Well => checked.well += 1,
+                Seen::Missed(_) => checked.missed += 1,
+            }
+            checked.written += usize::from(self.record(&target, seen, minute).await?);
+        }
+        Ok(checked)
+    }
+
+    /// Writes what changed, and says whether anything did.
+    async fn record(&self, target: &Target, seen: Seen, minute: i64) -> Result<bool, StoreError> {
+        match seen {
+            Seen::Well if target.misses == 0 && target.state != State::Degraded => Ok(false),
+            Seen::Well => self.store.record_well(target).await.map(|()| true),
+            // A degraded instance is already in a person's hands, and three misses are as many as count.
+            Seen::Missed(_) if target.state == State::Degraded || target.misses >= SUSPECT_AFTER => Ok(false),
+            Seen::Missed(why) => {
+                let misses = self.store.record_miss(target, minute, &why).await?;
+                tracing::warn!(instance = %target.instance, misses, why, "a check was missed");
+                Ok(true)
+            }
+        }
+    }
+
+    /// Builds the worker from the environment.
+    ///
+    /// # Errors
+    /// One error that names every setting that is missing or malformed.
+    pub async fn from_environment(environment: Environment<'_>) -> Result<Self, lambda_runtime::Error> {
+        let (aws, store, deployment) = shell::read_settings(environment, |reader| {
+            (AwsSettings::read(reader), StoreSettings::read(reader), DeploymentSettings::read(reader))
+        })?;
+        let clock = Arc::new(SystemClock);
+        let store = shell::store(&Aws::new(aws), &store, &deployment, clock.clone());
+        Ok(Self { store, probe: Probe::new()?, clock })
+    }
+}

@@ -1,17 +1,15 @@
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::journal::{CancelReply, Claim, Ended, Ending, Guard, Held, Journal, JournalError, Overdue, Written};
-use crate::record::{Phase, Record, RunId};
+use crate::Clock;
+use crate::journal::JournalError;
 use crate::setback::{Attempt, Setback};
-use crate::testing::{Adversity, ManualClock, MemoryJournal, Point, PointKind, RecordingWake, Schedule};
+use crate::testing::{Adversity, ManualClock, Point, PointKind, Schedule};
 use crate::timing::Timing;
-use crate::{Clock, Wake, WakeError};
 
 /// Long enough to be taken for a time-out, shorter than the two seconds that everybody waits after one.
 const LATE: Duration = Duration::from_millis(1500);
@@ -34,6 +32,7 @@ struct Inner {
     refused: BTreeSet<String>,
     late: Vec<(Timestamp, Box<dyn FnOnce() + Send>)>,
     orders: Vec<Order>,
+    broken: Option<String>,
     crowded: bool,
 }
 
@@ -96,7 +95,7 @@ impl Stage {
     }
 
     /// Counts a point, lets happen what comes from outside, and says what befalls the point itself.
-    async fn reach(&self, kind: PointKind, name: String) -> Option<Adversity> {
+    pub(super) async fn reach(&self, kind: PointKind, name: String) -> Option<Adversity> {
         let (befalls, wait) = {
             let mut inner = self.inner();
             let index = inner.points.len();
@@ -122,13 +121,13 @@ impl Stage {
     }
 
     /// A crash: this worker is never polled again.
-    async fn crash<T>(&self) -> T {
+    pub(super) async fn crash<T>(&self) -> T {
         self.inner().orders.push(Order::Crash);
         std::future::pending().await
     }
 
     /// One write of the journal.
-    async fn write<T, W, F>(&self, name: String, write: W) -> Result<T, JournalError>
+    pub(super) async fn write<T, W, F>(&self, name: String, write: W) -> Result<T, JournalError>
     where
         W: Fn() -> F + Send,
         F: Future<Output = Result<T, JournalError>> + Send,
@@ -160,6 +159,19 @@ impl Stage {
         std::mem::take(&mut self.inner().orders)
     }
 
+    /// Something happened that must never happen, whatever went wrong.
+    pub(super) fn report(&self, broken: String) {
+        self.inner().broken.get_or_insert(broken);
+    }
+
+    pub(super) fn broken(&self) -> Option<String> {
+        self.inner().broken.clone()
+    }
+
+    pub(super) fn is_crowded(&self) -> bool {
+        self.inner().crowded
+    }
+
     pub(super) fn set_crowded(&self, crowded: bool) {
         self.inner().crowded = crowded;
     }
@@ -178,7 +190,7 @@ impl Stage {
         due.into_iter().for_each(|(_, land)| land());
     }
 
-    pub(super) fn into_history(&self) -> (Vec<Point>, Vec<(usize, Adversity)>) {
+    pub(super) fn history(&self) -> (Vec<Point>, Vec<(usize, Adversity)>) {
         let inner = self.inner();
         (inner.points.clone(), inner.fired.clone())
     }
@@ -199,88 +211,4 @@ async fn step_aside() {
         Poll::Pending
     })
     .await;
-}
-
-/// The journal as workers on the stage reach it.
-pub(super) struct StagedJournal {
-    pub(super) stage: Arc<Stage>,
-    pub(super) journal: Arc<MemoryJournal>,
-}
-
-#[async_trait]
-impl Journal for StagedJournal {
-    async fn read(&self, id: &RunId) -> Result<Option<Record>, JournalError> {
-        self.journal.read(id).await
-    }
-
-    async fn claim(&self, id: &RunId, claim: &Claim) -> Result<Option<Record>, JournalError> {
-        self.stage.write("claim".to_owned(), || self.journal.claim(id, claim)).await
-    }
-
-    async fn checkpoint(&self, held: &Held, next: &Record, guard: Guard) -> Result<Written, JournalError> {
-        self.stage.write(what_is_written(next), || self.journal.checkpoint(held, next, guard)).await
-    }
-
-    async fn end(&self, held: &Held, next: &Record, ending: &Ending, guard: Guard) -> Result<Ended, JournalError> {
-        self.stage.write("end".to_owned(), || self.journal.end(held, next, ending, guard)).await
-    }
-
-    async fn request_cancel(&self, id: &RunId, now: Timestamp) -> Result<CancelReply, JournalError> {
-        self.journal.request_cancel(id, now).await
-    }
-
-    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, JournalError> {
-        self.journal.overdue(now, limit).await
-    }
-
-    async fn postpone(&self, seen: &Overdue, until: Timestamp) -> Result<bool, JournalError> {
-        self.journal.postpone(seen, until).await
-    }
-
-    async fn resume(&self, id: &RunId, now: Timestamp) -> Result<bool, JournalError> {
-        self.journal.resume(id, now).await
-    }
-}
-
-fn what_is_written(next: &Record) -> String {
-    let what = match (&next.phase, &next.trying) {
-        (Phase::Parked { .. }, _) => "park",
-        (_, Some(trying)) => return format!("pause {}", trying.name),
-        (Phase::Unwinding { .. }, None) => match next.undone.last() {
-            Some(undone) => return format!("undone {}", undone.name),
-            None => "turn back",
-        },
-        _ if next.lease_until.is_none() => "yield",
-        _ => return format!("checkpoint {}", next.journal.last().map_or("", |entry| entry.name.as_str())),
-    };
-    what.to_owned()
-}
-
-/// The queue as workers on the stage reach it.
-pub(super) struct StagedWake {
-    pub(super) stage: Arc<Stage>,
-    pub(super) queue: Arc<RecordingWake>,
-}
-
-#[async_trait]
-impl Wake for StagedWake {
-    async fn wake(&self, run: &RunId, delay: Duration) -> Result<(), WakeError> {
-        let lost = |why: &str| WakeError(why.to_owned());
-        match self.stage.reach(PointKind::Message, "wake".to_owned()).await {
-            None => self.queue.wake(run, delay).await,
-            Some(Adversity::CrashAfter) => {
-                self.queue.wake(run, delay).await?;
-                self.stage.crash().await
-            }
-            Some(Adversity::LostAnswer) => {
-                self.queue.wake(run, delay).await?;
-                Err(lost("the answer was lost"))
-            }
-            Some(Adversity::AskedTwice) => {
-                self.queue.wake(run, delay).await?;
-                self.queue.wake(run, delay).await
-            }
-            Some(other) => Err(lost(&format!("not now ({other:?})"))),
-        }
-    }
 }

@@ -92,7 +92,10 @@ impl RecordingWake {
 #[async_trait]
 impl Wake for RecordingWake {
     async fn wake(&self, run: &RunId, delay: Duration) -> Result<(), WakeError> {
-        assert!(delay.subsec_nanos() == 0 && delay.as_secs() <= 900, "Amazon SQS delays by whole seconds, at most 900; asked for {delay:?}");
+        assert!(
+            delay.subsec_nanos() == 0 && delay.as_secs() <= 900,
+            "Amazon SQS delays by whole seconds, at most 900; asked for {delay:?}"
+        );
         let at = self.clock.now();
         let mut queue = self.queue();
         if take_one(&mut queue.fail) {

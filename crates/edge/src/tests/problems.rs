@@ -61,6 +61,7 @@ fn every_detail_tells_what_to_do() {
         Problem::name_taken("a"),
         Problem::busy("op_1"),
         Problem::state_forbids("stop", "failed", ["running"]),
+        Problem::region_in_use("fra"),
         Problem::not_cancellable("succeeded"),
         Problem::quota_exceeded("pro", 3),
         Problem::precondition_failed(),
@@ -77,8 +78,9 @@ fn every_detail_tells_what_to_do() {
         Problem::internal("x"),
     ] {
         let detail = document(&problem)["detail"].as_str().unwrap().to_owned();
-        let tells =
-            ["Use", "Send", "Sign", "Ask", "Check", "Choose", "choose", "Wait", "Read", "try", "tell", "possible", "Only", "example"];
+        let tells = [
+            "Use", "Send", "Sign", "Ask", "Check", "Choose", "Add", "choose", "Wait", "Read", "try", "tell", "possible", "Only", "example",
+        ];
         assert!(detail.ends_with('.') && tells.iter().any(|word| detail.contains(word)), "{detail}");
     }
 }

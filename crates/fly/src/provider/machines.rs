@@ -113,7 +113,8 @@ impl Machines for Provider {
             Err(error) if error.refusal().is_some() => {}
             Err(error) => return Err(setback(error)),
         }
-        let Some(seen) = look(&handle).await? else {
+        let client = self.client.within(super::LAST_LOOK);
+        let Some(seen) = look(&client.app(app.name).machine(machine)).await? else {
             // A machine is answered about for a while after its end, so that this is one that is not everywhere yet, or one long gone.
             return Err(Setback::Retry { after: Some(super::LISTS_LAG), why: format!("there is no machine {machine}") });
         };

@@ -72,7 +72,8 @@ impl Problem {
     }
 
     pub(super) fn foreign_origin() -> Self {
-        let detail = "A request with the session cookie that opens a WebSocket or changes something must come from this instance's own pages.";
+        let detail =
+            "A request with the session cookie that opens a WebSocket or changes something must come from this instance's own pages.";
         Self::new(StatusCode::FORBIDDEN, "foreign-origin", "Wrong origin", detail)
     }
 
@@ -87,7 +88,12 @@ impl Problem {
     }
 
     pub(super) fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something went wrong", "The supervisor could not do this. Its log says why.")
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Something went wrong",
+            "The supervisor could not do this. Its log says why.",
+        )
     }
 
     pub(super) fn into_response(self) -> Response<Body> {

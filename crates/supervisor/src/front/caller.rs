@@ -1,6 +1,6 @@
 use access::AccessError;
-use http::header::{AUTHORIZATION, HeaderMap, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use http::Method;
+use http::header::{AUTHORIZATION, HeaderMap, ORIGIN, SEC_WEBSOCKET_PROTOCOL};
 use jiff::Timestamp;
 
 use super::Front;
@@ -45,7 +45,7 @@ impl Front {
     /// With the cookie alone, what opens a WebSocket or may change something must come from the instance's own pages (RFC 6454): other
     /// sites can make a browser call, but not make it lie about who did.
     pub(super) fn check_origin(&self, caller: &Caller, method: &Method, headers: &HeaderMap, upgrade: bool) -> Result<(), Problem> {
-        if !caller.by_cookie || !(upgrade || !is_safe(method)) {
+        if !caller.by_cookie || (!upgrade && is_safe(method)) {
             return Ok(());
         }
         let mut origins = headers.get_all(ORIGIN).iter();

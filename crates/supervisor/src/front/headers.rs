@@ -73,9 +73,8 @@ pub(super) fn to_caller(headers: &mut HeaderMap) {
 /// The subprotocol to answer a WebSocket with whose gateway chose none. A browser that offered some fails a handshake without one, so one
 /// of ours is taken if it was offered: the plain one, or else the one with the token, which tells the client nothing that it did not say.
 pub(super) fn protocol_of_ours(headers: &HeaderMap) -> Option<HeaderValue> {
-    let chosen = protocols(headers)
-        .find(|name| *name == PROTOCOL)
-        .or_else(|| protocols(headers).find(|name| name.starts_with(PROTOCOL_WITH_TOKEN)));
+    let chosen =
+        protocols(headers).find(|name| *name == PROTOCOL).or_else(|| protocols(headers).find(|name| name.starts_with(PROTOCOL_WITH_TOKEN)));
     chosen.and_then(|name| HeaderValue::from_str(name).ok())
 }
 

@@ -18,14 +18,15 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     HeaderValue::from_str(&policy).expect("base64 is visible ASCII")
 });
 
-/// A problem in the form the caller can read: a page where a browser opens one, otherwise a problem document.
-pub(super) fn for_caller(problem: Problem, method: &Method, headers: &HeaderMap) -> Response<Body> {
-    if is_navigation(method, headers) { page(problem) } else { problem.into_response() }
+/// A problem in the form the caller can read: a page where a browser opens one ([`is_navigation`]), otherwise a problem document.
+pub(super) fn for_caller(problem: Problem, is_navigation: bool) -> Response<Body> {
+    if is_navigation { page(problem) } else { problem.into_response() }
 }
 
 /// Whether a person is looking: a page is asked for, and not by a script that wants a WebSocket.
-fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    let accepts_pages = headers.get_all(http::header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")));
+pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    let accepts_pages =
+        headers.get_all(http::header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|text| text.contains("text/html")));
     matches!(*method, Method::GET | Method::HEAD) && accepts_pages && !headers.contains_key(http::header::UPGRADE)
 }
 

@@ -61,7 +61,7 @@ impl Children {
             let is_gateway = gateway.as_ref().is_some_and(|(pid, _)| *pid == ended);
             if is_gateway {
                 // Until it is reaped, its number is still its own: what is left of its group ends with it, and nobody else's can be hit.
-                drop(killpg(ended, Signal::SIGKILL));
+                killpg(ended, Signal::SIGKILL).ok();
             }
             let exit = match waitpid(ended, Some(WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::Exited(_, code)) => Exit { code: Some(code), signal: None },
@@ -71,7 +71,7 @@ impl Children {
             if is_gateway {
                 if let Some((_, tell)) = gateway.take() {
                     // Nobody waits when the supervisor gave the process up.
-                    drop(tell.send(exit));
+                    tell.send(exit).ok();
                 }
             } else {
                 self.orphans_reaped.fetch_add(1, Ordering::Relaxed);
@@ -79,17 +79,17 @@ impl Children {
         }
     }
 
-    /// Sends a signal to the gateway's process, unless it was reaped.
+    /// Sends a signal to the gateway's process, unless it was reaped. One that has ended and was not reaped takes no notice.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some((pid, _)) = self.gateway().as_ref() {
-            drop(kill(*pid, signal));
+            kill(*pid, signal).ok();
         }
     }
 
     /// Kills the gateway's process group, unless its leader was reaped.
     pub(super) fn kill_group(&self) {
         if let Some((pid, _)) = self.gateway().as_ref() {
-            drop(killpg(*pid, Signal::SIGKILL));
+            killpg(*pid, Signal::SIGKILL).ok();
         }
     }
 
@@ -106,7 +106,7 @@ impl Children {
                     return;
                 }
                 for orphan in orphans {
-                    drop(kill(orphan, Signal::SIGKILL));
+                    kill(orphan, Signal::SIGKILL).ok();
                 }
             }
             tokio::time::sleep(Duration::from_millis(20)).await;

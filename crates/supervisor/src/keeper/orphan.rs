@@ -32,11 +32,7 @@ struct Note {
 pub(super) fn note(file: &Path, gateway: Pid) -> io::Result<()> {
     let gone = || io::Error::other("the process has ended already");
     let own = i32::try_from(std::process::id()).map_err(io::Error::other)?;
-    let note = Note {
-        boot: boot()?,
-        supervisor: identity(own).ok_or_else(gone)?,
-        gateway: identity(gateway.as_raw()).ok_or_else(gone)?,
-    };
+    let note = Note { boot: boot()?, supervisor: identity(own).ok_or_else(gone)?, gateway: identity(gateway.as_raw()).ok_or_else(gone)? };
     fs::write(file, serde_json::to_vec(&note)?)
 }
 
@@ -50,13 +46,13 @@ pub(super) async fn end(file: &Path, patience: Duration) -> bool {
     }
     tracing::warn!(pid = note.gateway.pid, "ending the gateway of a supervisor that is gone");
     let pid = Pid::from_raw(note.gateway.pid);
-    drop(kill(pid, Signal::SIGTERM));
+    kill(pid, Signal::SIGTERM).ok();
     let deadline = tokio::time::Instant::now() + patience;
     while lives(&note.gateway) && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     if lives(&note.gateway) {
-        drop(killpg(pid, Signal::SIGKILL));
+        killpg(pid, Signal::SIGKILL).ok();
     }
     true
 }

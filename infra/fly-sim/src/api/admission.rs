@@ -44,7 +44,8 @@ fn refuse(world: &World, action: &str, request: &Request, path: &str) -> Option<
     let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     // Macaroons come as `FlyV1`, other tokens as `Bearer`.
     let fits = shown.and_then(|shown| shown.strip_prefix("Bearer ").or_else(|| shown.strip_prefix("FlyV1 "))) == Some(token);
-    let platform = ["/ip_assignments", "/certificates"].iter().any(|part| path.contains(part)) || action.ends_with("_app") || action == "list_apps";
+    let platform =
+        ["/ip_assignments", "/certificates"].iter().any(|part| path.contains(part)) || action.ends_with("_app") || action == "list_apps";
     (!fits).then(|| if platform { Refusal::platform(StatusCode::UNAUTHORIZED, "Unauthorized") } else { Refusal::unauthorized() })
 }
 

@@ -103,7 +103,8 @@ pub(super) async fn remove(State(world): State<Shared>, Path(name): Path<String>
 }
 
 fn destroy_machines(world: &World, change: &mut Change<'_>, app_id: &str) -> Vec<String> {
-    let ids: Vec<_> = change.tables().machines().filter(|machine| machine.app_id == app_id).map(|machine| (machine.id.clone(), machine.state)).collect();
+    let ids: Vec<_> =
+        change.tables().machines().filter(|machine| machine.app_id == app_id).map(|machine| (machine.id.clone(), machine.state)).collect();
     let (gone, dying): (Vec<_>, Vec<_>) = ids.into_iter().partition(|(_, state)| *state == MachineState::Destroyed);
     for (id, _) in gone {
         change.remove_machine(&id);

@@ -42,7 +42,8 @@ pub(super) async fn add(State(world): State<Shared>, Path(app): Path<String>, by
 
 fn is_hostname(name: &str) -> bool {
     let name = name.strip_prefix("*.").unwrap_or(name);
-    let label = |label: &str| !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let label =
+        |label: &str| !label.is_empty() && label.len() <= 63 && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     name.len() <= 253 && name.contains('.') && name.split('.').all(label)
 }
 
@@ -55,7 +56,8 @@ pub(super) async fn read(State(world): State<Shared>, Path((app, hostname)): Pat
 
 pub(super) async fn check(State(world): State<Shared>, path: Path<(String, String)>) -> Answer<Json<Value>> {
     let Json(mut answer) = read(State(world), path).await?;
-    answer["dns_records"] = json!({ "a": [], "aaaa": [], "cname": [], "resolved_addresses": [], "acme_challenge_cname": "", "ownership_txt": "", "soa": "" });
+    answer["dns_records"] =
+        json!({ "a": [], "aaaa": [], "cname": [], "resolved_addresses": [], "acme_challenge_cname": "", "ownership_txt": "", "soa": "" });
     Ok(Json(answer))
 }
 
@@ -80,7 +82,9 @@ fn summary(certificate: &Certificate) -> Value {
 
 fn detail(app: &App, certificate: &Certificate) -> Value {
     let base = certificate.hostname.trim_start_matches("*.");
-    let of = |v6: bool| app.ips.iter().map(|ip| ip.ip.clone()).filter(|ip| ip.contains(':') == v6 && !ip.starts_with("fdaa:")).collect::<Vec<_>>();
+    let of = |v6: bool| {
+        app.ips.iter().map(|ip| ip.ip.clone()).filter(|ip| ip.contains(':') == v6 && !ip.starts_with("fdaa:")).collect::<Vec<_>>()
+    };
     json!({
         "hostname": certificate.hostname, "status": "pending_validation", "configured": false, "acme_requested": true, "dns_provider": "",
         "certificates": [], "validation_errors": [],

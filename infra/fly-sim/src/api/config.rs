@@ -140,8 +140,7 @@ mod tests {
     #[test]
     fn an_image_reference_is_taken_apart() {
         let found = image_ref("registry.fly.io/rockpool-tenant:openclaw-1@sha256:ab");
-        let expected =
-            json!({ "registry": "registry.fly.io", "repository": "rockpool-tenant", "tag": "openclaw-1", "digest": "sha256:ab", "labels": {} });
+        let expected = json!({ "registry": "registry.fly.io", "repository": "rockpool-tenant", "tag": "openclaw-1", "digest": "sha256:ab", "labels": {} });
         assert_eq!(found, expected);
         assert_eq!(image_ref("localhost:5000/x")["registry"], "localhost:5000");
         assert_eq!(image_ref("nginx")["repository"], "library/nginx");

@@ -30,7 +30,10 @@ pub(super) async fn assign(State(world): State<Shared>, Path(app): Path<String>,
         let ip = address(&world, app_now, &kind)?;
         // One shared IPv4 and one IPv6 per app: a repeat is refused, and whoever asked again may take that as done.
         if matches!(kind.as_str(), "shared_v4" | "v6") && app_now.ips.iter().any(|ip| ip.kind == kind) {
-            return Err(Refusal::platform(StatusCode::UNPROCESSABLE_ENTITY, format!("Validation failed: App already has a {kind} address allocated")));
+            return Err(Refusal::platform(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format!("Validation failed: App already has a {kind} address allocated"),
+            ));
         }
         let region = region.filter(|region| !region.is_empty()).unwrap_or_else(|| "global".to_owned());
         let ip = IpAssignment { ip, kind, region, service_name: service_name.unwrap_or_default(), created_at: world.now() };

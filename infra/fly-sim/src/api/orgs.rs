@@ -41,8 +41,9 @@ pub(super) async fn volumes(State(world): State<Shared>, Path(org): Path<String>
     let summary = params.flag("summary");
     let rows = world.read(|tables| {
         let deleted = |volume: &Volume| volume.state == VolumeState::PendingDestroy && volume.deleted_at.is_some_and(|at| at <= seen);
-        let shown =
-            tables.volumes().filter(|volume| volume.created_at <= seen && wanted(&params, volume.state.as_str(), &volume.region, deleted(volume)));
+        let shown = tables
+            .volumes()
+            .filter(|volume| volume.created_at <= seen && wanted(&params, volume.state.as_str(), &volume.region, deleted(volume)));
         shown.map(|volume| (volume.updated_at, volume.id.clone(), org_volume(volume, seen, summary))).collect()
     });
     let Page { rows, next_cursor, last } = page(rows, &params)?;

@@ -56,5 +56,7 @@ pub(super) async fn regions(State(world): State<Shared>) -> Json<Value> {
 
 pub(super) async fn current_token(State(world): State<Shared>) -> Json<Value> {
     let organisation = &world.options.organisation;
-    Json(json!({ "tokens": [{ "token_id": "simulated", "org_slug": organisation, "organization": organisation, "apps": null, "user": "" }] }))
+    Json(
+        json!({ "tokens": [{ "token_id": "simulated", "org_slug": organisation, "organization": organisation, "apps": null, "user": "" }] }),
+    )
 }

@@ -50,7 +50,11 @@ struct Set {
     value: String,
 }
 
-pub(super) async fn set(State(world): State<Shared>, Path((app, name)): Path<(String, String)>, bytes: Bytes) -> Answer<(StatusCode, Json<Value>)> {
+pub(super) async fn set(
+    State(world): State<Shared>,
+    Path((app, name)): Path<(String, String)>,
+    bytes: Bytes,
+) -> Answer<(StatusCode, Json<Value>)> {
     let Set { value } = body(&bytes)?;
     let (version, secrets) = write(&world, &app, BTreeMap::from([(name.clone(), Some(value))]))?;
     let mut answer = secrets.into_iter().find(|secret| secret["name"] == name.as_str()).unwrap_or_default();
@@ -93,7 +97,8 @@ fn write(world: &World, app_name: &str, values: BTreeMap<String, Option<String>>
 }
 
 fn is_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// A secret without its value: whether the API ever gives one back is not known, so the simulator never does.

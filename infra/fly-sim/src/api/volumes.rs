@@ -38,7 +38,12 @@ pub(super) async fn create(State(world): State<Shared>, Path(app): Path<String>,
     let asked: Create = body(&bytes)?;
     let app_id = world.read(|tables| query::app(tables, &app).map(|app| app.id.clone()))?;
     let volume = ordered(&world, app, app_id, asked)?;
-    world.options.host.create_volume(&volume.id).await.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("internal: {error}")))?;
+    world
+        .options
+        .host
+        .create_volume(&volume.id)
+        .await
+        .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("internal: {error}")))?;
     world.change(|change| {
         query::app(change.tables(), &volume.app)?;
         let answer = view(&volume);

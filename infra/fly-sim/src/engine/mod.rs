@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::host::Exit;
 use crate::records::{Machine, MachineState, Stopping};
-use crate::tables::Change;
+use crate::tables::{Change, Tables};
 use crate::world::{World, lock};
 
 /// How long the worker of a machine rests after the state file refused a write.
@@ -58,8 +58,12 @@ impl World {
             MachineState::Created => self.prepare(id).await,
             MachineState::Starting => self.boot(id).await,
             MachineState::Destroying => self.destroy(id).await,
-            MachineState::Stopping | MachineState::Suspending | MachineState::Restarting | MachineState::Replacing => self.halt(id, state).await,
-            MachineState::Started | MachineState::Stopped | MachineState::Suspended | MachineState::Failed | MachineState::Destroyed => Ok(()),
+            MachineState::Stopping | MachineState::Suspending | MachineState::Restarting | MachineState::Replacing => {
+                self.halt(id, state).await
+            }
+            MachineState::Started | MachineState::Stopped | MachineState::Suspended | MachineState::Failed | MachineState::Destroyed => {
+                Ok(())
+            }
         }
     }
 
@@ -76,7 +80,8 @@ impl World {
 
     /// Ends the machine's program for one of the reasons there are, and moves on to what follows.
     async fn halt(&self, id: &str, state: MachineState) -> rusqlite::Result<()> {
-        let stopping = self.read(|tables| tables.machine(id).map(|machine| machine.stopping.unwrap_or_else(|| stop_config(&machine.config))));
+        let stopping =
+            self.read(|tables| tables.machine(id).map(|machine| machine.stopping.unwrap_or_else(|| stop_config(&machine.config))));
         let Some(stopping) = stopping else { return Ok(()) };
         let exit = self.options.host.stop(id, stopping.signal, stopping.timeout()).await;
         self.leave(id, state, |world, machine| {
@@ -101,14 +106,16 @@ impl World {
             return Ok(());
         }
         self.change(|change| {
-            let bound: Vec<String> = change.tables().volumes().filter(|volume| volume.attached.as_deref() == Some(id)).map(|volume| volume.id.clone()).collect();
+            lock(&self.exited).remove(id);
+            let bound: Vec<String> =
+                change.tables().volumes().filter(|volume| volume.attached.as_deref() == Some(id)).map(|volume| volume.id.clone()).collect();
             for volume in bound {
                 if let Some(volume) = change.volume(&volume) {
                     volume.attached = None;
                 }
             }
             let now = self.now();
-            let app_is_gone = change.tables().machine(id).is_none_or(|machine| !change.tables().app(&machine.app).is_some_and(|app| app.id == machine.app_id && !app.deleted));
+            let app_is_gone = !change.tables().machine(id).is_some_and(|machine| has_app(change.tables(), machine));
             if app_is_gone {
                 change.remove_machine(id);
             } else if let Some(machine) = change.machine(id) {
@@ -159,6 +166,11 @@ impl World {
         }
         self.event("exit", "stopped", "flyd", json!({ "exit_event": told, "restart_count": restarts }))
     }
+}
+
+/// Whether the app that the machine was made in is still there: another one may bear its name by now.
+fn has_app(tables: &Tables, machine: &Machine) -> bool {
+    tables.app(&machine.app).is_some_and(|app| app.id == machine.app_id && !app.deleted)
 }
 
 /// How a machine ends unless the call says otherwise: its `stop_config`, else `SIGINT` and five seconds.

@@ -8,8 +8,9 @@ use crate::world::World;
 impl World {
     /// Goes on where an earlier simulator ended: machines that ran boot anew, transient states settle.
     pub(crate) async fn resume(self: &Arc<Self>) -> rusqlite::Result<()> {
-        let ran: Vec<String> =
-            self.read(|tables| tables.machines().filter(|machine| machine.state == MachineState::Started).map(|machine| machine.id.clone()).collect());
+        let ran: Vec<String> = self.read(|tables| {
+            tables.machines().filter(|machine| machine.state == MachineState::Started).map(|machine| machine.id.clone()).collect()
+        });
         self.change(|change| {
             for id in &ran {
                 if let Some(machine) = change.machine(id) {
@@ -20,7 +21,8 @@ impl World {
             Ok::<(), rusqlite::Error>(())
         })?;
         self.purge().await?;
-        let unsettled: Vec<String> = self.read(|tables| tables.machines().filter(|machine| !machine.state.rests()).map(|machine| machine.id.clone()).collect());
+        let unsettled: Vec<String> =
+            self.read(|tables| tables.machines().filter(|machine| !machine.state.rests()).map(|machine| machine.id.clone()).collect());
         for id in unsettled {
             self.kick(&id);
         }
@@ -30,7 +32,8 @@ impl World {
     /// Forgets the volumes that were deleted a day ago. Their contents go first: a crash in between leaves a record that is purged again.
     pub(crate) async fn purge(&self) -> rusqlite::Result<()> {
         let now = self.now();
-        let expired: Vec<String> = self.read(|tables| tables.volumes().filter(|volume| volume.expired(now)).map(|volume| volume.id.clone()).collect());
+        let expired: Vec<String> =
+            self.read(|tables| tables.volumes().filter(|volume| volume.expired(now)).map(|volume| volume.id.clone()).collect());
         for id in expired {
             if let Err(error) = self.options.host.delete_volume(&id).await {
                 tracing::warn!(volume = id, %error, "a volume's contents could not be removed; it is tried again later");

@@ -63,18 +63,20 @@ async fn end_recorded(machine: &str, pid: i32, start_time: u64, signal: i32, pat
         return Ok(());
     }
     tracing::info!(machine, pid, "waiting for the process of an earlier host to end");
-    if wait_until(patience.lifeline, || !is_ours()).await {
-        return Ok(());
+    let mut ended = wait_until(patience.lifeline, || !is_ours()).await;
+    if !ended {
+        if let Ok(signal) = Signal::try_from(signal) {
+            tracing::info!(machine, pid, %signal, "ending the process of an earlier host");
+            proc_table::signal_group(pid, signal);
+        }
+        ended = wait_until(patience.term, || !is_ours()).await;
     }
-    if let Ok(signal) = Signal::try_from(signal) {
-        tracing::info!(machine, pid, %signal, "ending the process of an earlier host");
-        proc_table::signal_group(pid, signal);
+    // A machine whose main process ended is off, and what is left of the group, which was just seen to be ours, ends with it.
+    if !ended || proc_table::group_lives(pid) {
+        proc_table::signal_group(pid, Signal::SIGKILL);
     }
-    if wait_until(patience.term, || !is_ours()).await {
-        return Ok(());
-    }
-    proc_table::signal_group(pid, Signal::SIGKILL);
-    if wait_until(KILL_GRACE, || !is_ours() && !proc_table::group_lives(pid)).await { Ok(()) } else { Err(Predecessor::Survives(pid)) }
+    let gone = || !is_ours() && !proc_table::group_lives(pid);
+    if wait_until(KILL_GRACE, gone).await { Ok(()) } else { Err(Predecessor::Survives(pid)) }
 }
 
 async fn wait_until(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {

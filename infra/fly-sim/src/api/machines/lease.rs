@@ -62,7 +62,11 @@ pub(crate) async fn acquire(
     })
 }
 
-pub(crate) async fn release(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, headers: HeaderMap) -> Answer<Json<Value>> {
+pub(crate) async fn release(
+    State(world): State<Shared>,
+    Path((app, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Answer<Json<Value>> {
     let now = world.now();
     world.change(|change| {
         let machine = query::machine(change.tables(), &app, &id)?;

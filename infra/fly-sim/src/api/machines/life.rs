@@ -32,11 +32,18 @@ fn act<T>(world: &Shared, names: &(String, String), nonce: Option<&str>, act: im
 }
 
 /// As [`act`], but waits for somebody else's lease to end.
-async fn act_later<T>(world: &Shared, names: &(String, String), nonce: Option<&str>, mut change: impl FnMut(&World, &mut Machine) -> Answer<T>) -> Answer<T> {
+async fn act_later<T>(
+    world: &Shared,
+    names: &(String, String),
+    nonce: Option<&str>,
+    mut change: impl FnMut(&World, &mut Machine) -> Answer<T>,
+) -> Answer<T> {
     loop {
         lease::outlast(world, &names.0, &names.1, nonce).await?;
         let now = world.now();
-        let still_free = world.read(|tables| query::machine(tables, &names.0, &names.1).map(|machine| lease::refuse_a_stranger(machine, nonce, now).is_ok()))?;
+        let still_free = world.read(|tables| {
+            query::machine(tables, &names.0, &names.1).map(|machine| lease::refuse_a_stranger(machine, nonce, now).is_ok())
+        })?;
         if still_free {
             return act(world, names, nonce, |world, machine| change(world, machine));
         }

@@ -42,7 +42,11 @@ struct SetKey {
     value: String,
 }
 
-pub(crate) async fn set_key(State(world): State<Shared>, Path((app, id, key)): Path<(String, String, String)>, bytes: Bytes) -> Answer<StatusCode> {
+pub(crate) async fn set_key(
+    State(world): State<Shared>,
+    Path((app, id, key)): Path<(String, String, String)>,
+    bytes: Bytes,
+) -> Answer<StatusCode> {
     let SetKey { value } = body(&bytes)?;
     write(&world, &app, &id, BTreeMap::from([(key, Some(value))]), None)
 }

@@ -16,7 +16,8 @@ pub(crate) async fn list(State(world): State<Shared>, Path(app): Path<String>, p
     let summary = params.flag("summary");
     world.read(|tables| {
         let app = query::app(tables, &app)?;
-        let shown = tables.machines().filter(|machine| machine.app_id == app.id && machine.created_at <= seen && is_wanted(machine, &params));
+        let shown =
+            tables.machines().filter(|machine| machine.app_id == app.id && machine.created_at <= seen && is_wanted(machine, &params));
         let list: Vec<Value> = shown.map(|machine| if summary { view::summary(machine) } else { view::full(machine) }).collect();
         Ok(Json(json!(list)))
     })

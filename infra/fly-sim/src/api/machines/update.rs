@@ -62,7 +62,9 @@ fn refuse(machine: &Machine, name: Option<&str>, current_version: Option<&str>, 
     if name.is_some_and(|name| !name.is_empty() && name != machine.name) {
         return Err(Refusal::invalid("machine name cannot be changed"));
     }
-    let volumes = |config: &Value| -> Value { json!(config["mounts"].as_array().map(|mounts| mounts.iter().map(|mount| mount["volume"].clone()).collect::<Vec<_>>())) };
+    let volumes = |config: &Value| -> Value {
+        json!(config["mounts"].as_array().map(|mounts| mounts.iter().map(|mount| mount["volume"].clone()).collect::<Vec<_>>()))
+    };
     if volumes(config) != volumes(&machine.config) {
         return Err(Refusal::invalid("the volume of a machine cannot be changed, destroy and recreate the machine"));
     }

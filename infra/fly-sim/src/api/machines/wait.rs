@@ -64,7 +64,8 @@ impl<'a> Wanted<'a> {
         {
             return Err(Refusal::not_found("machine version not found"));
         }
-        let reached = self.states.iter().any(|state| if *state == "settled" { machine.state.rests() } else { *state == machine.state.as_str() });
+        let reached =
+            self.states.iter().any(|state| if *state == "settled" { machine.state.rests() } else { *state == machine.state.as_str() });
         // ULIDs sort by time.
         let fresh = self.after.is_none_or(|after| machine.events.last().is_some_and(|event| event.id.as_str() > after));
         let answer = json!({

@@ -1,0 +1,9 @@
+//! The supervisor as a real process, with real gateways' stand-ins, real sockets and a folder for a machine.
+
+mod ending;
+mod entering;
+mod keeping;
+mod ordering;
+mod proxying;
+mod support;
+mod volume;

@@ -1,0 +1,18 @@
+//! The API as a client meets it, over virtual machines and, where time matters, on tokio's paused clock.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, also in its helpers")]
+
+mod apps;
+mod durable;
+mod faults;
+mod harness;
+mod leases;
+mod life;
+mod listing;
+mod machines;
+mod metadata;
+mod network;
+mod restart;
+mod secrets;
+mod volumes;
+mod wait;

@@ -1,0 +1,64 @@
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The whole of Rockpool on one machine: API, workers, provider and gateways, on loopback.
+#[derive(Debug, Parser)]
+#[command(name = "rockpool-local", version, subcommand_negates_reqs = true, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    /// One of the parts that this program also is.
+    #[command(subcommand)]
+    pub part: Option<Part>,
+    /// How the platform runs.
+    #[command(flatten)]
+    pub platform: PlatformArguments,
+}
+
+/// How the platform runs.
+#[derive(Debug, Clone, Args)]
+pub struct PlatformArguments {
+    /// Port of the API; instances are reached at the one after it. A data folder keeps its port, because the addresses of its
+    /// instances contain it [default: 8080].
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Folder that holds everything.
+    #[arg(long, default_value = ".rockpool")]
+    pub data: PathBuf,
+    /// What runs in the machines.
+    #[arg(long, value_enum, default_value_t = GatewayChoice::Real)]
+    pub gateway: GatewayChoice,
+    /// Remove everything that the data folder holds, except downloaded gateways, before starting.
+    #[arg(long)]
+    pub reset: bool,
+}
+
+/// What runs in the machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GatewayChoice {
+    /// The pinned release of OpenClaw or Clawdbot, from npm.
+    Real,
+    /// The small built-in gateway: as strict, and in a second.
+    StandIn,
+}
+
+/// The programs that this one also is: `cargo run` builds a single binary, which starts itself for them.
+#[derive(Debug, Subcommand)]
+pub enum Part {
+    /// The supervisor inside a machine.
+    #[command(hide = true)]
+    Supervisor,
+    /// A gateway that has been fetched, or is being fetched.
+    #[command(hide = true)]
+    Gateway {
+        /// The folder of fetched gateways.
+        folder: PathBuf,
+        /// The line of programs.
+        family: domain::Family,
+        /// The gateway's own arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// The built-in gateway.
+    #[command(hide = true)]
+    StandIn(stand_in::Arguments),
+}

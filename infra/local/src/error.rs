@@ -1,0 +1,39 @@
+use crate::folder::FolderError;
+
+/// The platform could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// A port that something else listens on.
+    #[error("port {port} on 127.0.0.1 is taken{}", hint(*.instances))]
+    PortTaken {
+        /// The port.
+        port: u16,
+        /// Whether it is the second one, that of the instances.
+        instances: bool,
+    },
+    /// Any of its parts.
+    #[error("{part} could not be started")]
+    Part {
+        /// Which.
+        part: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+const fn hint(instances: bool) -> &'static str {
+    if instances {
+        " (instances are reached at the port after that of the API); choose others with --port"
+    } else {
+        "; choose another with --port"
+    }
+}
+
+/// Names the part that an error belongs to.
+pub(crate) fn starting<E: Into<Box<dyn std::error::Error + Send + Sync>>>(part: &'static str) -> impl FnOnce(E) -> StartError {
+    move |source| StartError::Part { part, source: source.into() }
+}

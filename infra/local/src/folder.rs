@@ -1,0 +1,239 @@
+//! The data folder: one owner, one version, one port.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+/// Raised when what is stored changes so that older code cannot read it.
+const VERSION: u32 = 1;
+
+/// What `--reset` keeps: programs, not data.
+const KEPT: [&str; 2] = ["gateways", "lock"];
+
+/// The folder, locked for as long as this lives.
+pub(crate) struct Folder {
+    root: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// The data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// Somebody else has it.
+    #[error("{} is in use by process {holder}; stop that one, or choose another folder with --data", .folder.display())]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// What the lock's holder wrote into it.
+        holder: String,
+    },
+    /// Newer code wrote it.
+    #[error("{} was written by a newer Rockpool (format {found}, this one reads {VERSION}); use that one, or --reset", .folder.display())]
+    Newer {
+        /// The folder.
+        folder: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// Its instances have addresses with another port.
+    #[error(
+        "the instances in {} have addresses with port {recorded}; start with --port {} or without --port, or with --reset",
+        .folder.display(), .recorded - 1
+    )]
+    OtherPort {
+        /// The folder.
+        folder: PathBuf,
+        /// The port in their addresses.
+        recorded: u16,
+    },
+    /// The file system refused.
+    #[error("{} cannot be used{}", .path.display(), full(.source))]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+fn full(error: &std::io::Error) -> &'static str {
+    if error.kind() == std::io::ErrorKind::StorageFull { ": the disk is full" } else { "" }
+}
+
+/// What the folder says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Label {
+    version: u32,
+    instances_port: u16,
+}
+
+impl Folder {
+    /// Makes the folder if need be, locks it, and empties it first if asked to.
+    ///
+    /// # Errors
+    /// If it is in use, was written by newer code, or cannot be written.
+    pub(crate) fn open(root: &Path, reset: bool) -> Result<Self, FolderError> {
+        std::fs::create_dir_all(root).map_err(io(root))?;
+        std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)).map_err(io(root))?;
+        let root = root.canonicalize().map_err(io(root))?;
+        let lock = lock(&root)?;
+        let folder = Self { root, _lock: lock };
+        if reset {
+            folder.empty()?;
+        }
+        if let Some(label) = folder.label()?
+            && label.version > VERSION
+        {
+            return Err(FolderError::Newer { folder: folder.root, found: label.version });
+        }
+        Ok(folder)
+    }
+
+    /// A path within it.
+    #[must_use]
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The port of the API: the one asked for, or the one that this folder has had, or 8080. It fails if the folder's instances have
+    /// addresses with another one.
+    ///
+    /// # Errors
+    /// If the wish does not fit what is recorded.
+    pub(crate) fn port(&self, asked: Option<u16>) -> Result<u16, FolderError> {
+        match (asked, self.label()?) {
+            (Some(asked), Some(label)) if asked != 0 && asked + 1 != label.instances_port => {
+                Err(FolderError::OtherPort { folder: self.root.clone(), recorded: label.instances_port })
+            }
+            (_, Some(label)) => Ok(label.instances_port - 1),
+            (asked, None) => Ok(asked.unwrap_or(8080)),
+        }
+    }
+
+    /// Records the port that addresses contain from now on.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn keep_port(&self, instances_port: u16) -> Result<(), FolderError> {
+        let label = serde_json::to_vec(&Label { version: VERSION, instances_port }).expect("two numbers");
+        self.write_private("platform.json", &label)
+    }
+
+    /// Writes a file that only its owner reads, all of it or nothing.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn write_private(&self, name: &str, contents: &[u8]) -> Result<(), FolderError> {
+        let (path, fresh) = (self.path(name), self.path(&format!("{name}.new")));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh).map_err(io(&fresh))?;
+        file.write_all(contents).and_then(|()| file.sync_all()).map_err(io(&fresh))?;
+        std::fs::rename(&fresh, &path).map_err(io(&path))
+    }
+
+    /// Reads a file; absent is `None`.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read.
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, FolderError> {
+        let path = self.path(name);
+        match std::fs::read(&path) {
+            Ok(contents) => Ok(Some(contents)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io(&path)(error)),
+        }
+    }
+
+    fn label(&self) -> Result<Option<Label>, FolderError> {
+        let Some(contents) = self.read("platform.json")? else { return Ok(None) };
+        let label = serde_json::from_slice(&contents).map_err(|error| io(&self.path("platform.json"))(error.into()))?;
+        Ok(Some(label))
+    }
+
+    fn empty(&self) -> Result<(), FolderError> {
+        for entry in std::fs::read_dir(&self.root).map_err(io(&self.root))? {
+            let entry = entry.map_err(io(&self.root))?;
+            if KEPT.iter().any(|kept| entry.file_name() == *kept) {
+                continue;
+            }
+            let path = entry.path();
+            let folder = entry.file_type().map_err(io(&path))?.is_dir();
+            if folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) }.map_err(io(&path))?;
+        }
+        Ok(())
+    }
+}
+
+/// The kernel gives the lock back when its holder dies, however it dies.
+fn lock(root: &Path) -> Result<Flock<File>, FolderError> {
+    let path = root.join("lock");
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io(&path))?;
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(mut lock) => {
+            let wrote = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| write!(lock, "{}", std::process::id()));
+            wrote.map_err(io(&path))?;
+            Ok(lock)
+        }
+        Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder).map_err(io(&path))?;
+            Err(FolderError::InUse { folder: root.to_owned(), holder })
+        }
+        Err((_, error)) => Err(io(&path)(error.into())),
+    }
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<> {
+    let path = path.to_owned();
+    move |source| FolderError::Io { path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_owner_is_told_who_the_first_is() {
+        let root = tempfile::tempdir().unwrap();
+        let first = Folder::open(root.path(), false).unwrap();
+        let Err(error) = Folder::open(root.path(), false) else { panic!("two owners") };
+        assert!(error.to_string().contains(&format!("in use by process {}", std::process::id())), "{error}");
+        drop(first);
+        assert!(Folder::open(root.path(), false).is_ok());
+    }
+
+    #[test]
+    fn a_newer_format_is_refused_until_it_is_reset() {
+        let root = tempfile::tempdir().unwrap();
+        let label = Label { version: VERSION + 1, instances_port: 1 };
+        std::fs::write(root.path().join("platform.json"), serde_json::to_vec(&label).unwrap()).unwrap();
+        assert!(matches!(Folder::open(root.path(), false), Err(FolderError::Newer { found: 2, .. })));
+        assert!(Folder::open(root.path(), true).is_ok());
+    }
+
+    #[test]
+    fn a_folder_keeps_its_port() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path(), false).unwrap();
+        assert_eq!(folder.port(None).unwrap(), 8080);
+        assert_eq!(folder.port(Some(9000)).unwrap(), 9000);
+        folder.keep_port(9001).unwrap();
+        assert_eq!(folder.port(None).unwrap(), 9000);
+        assert!(folder.port(Some(8080)).unwrap_err().to_string().contains("--port 9000"));
+    }
+
+    #[test]
+    fn a_reset_keeps_downloaded_gateways_and_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("gateways/openclaw")).unwrap();
+        std::fs::create_dir_all(root.path().join("aws")).unwrap();
+        std::fs::write(root.path().join("token"), "x").unwrap();
+        Folder::open(root.path(), true).unwrap();
+        assert!(root.path().join("gateways/openclaw").exists());
+        assert!(!root.path().join("aws").exists() && !root.path().join("token").exists());
+    }
+}

@@ -1,0 +1,76 @@
+//! Where notices arrive on a machine without mail. It keeps each once, whatever is put twice.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::routing::put;
+use axum::{Json, Router};
+use domain::Notice;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::{StartError, starting};
+
+/// The path below the platform's address.
+pub(crate) const PATH: &str = "/outbox";
+
+/// How many notices the page shows.
+const SHOWN: u32 = 50;
+
+/// The outbox.
+#[derive(Clone)]
+pub(crate) struct Outbox {
+    database: Arc<Mutex<Connection>>,
+}
+
+impl Outbox {
+    pub(crate) fn open(file: PathBuf) -> Result<Self, StartError> {
+        let database = Connection::open(file).map_err(starting("the outbox"))?;
+        let create = "CREATE TABLE IF NOT EXISTS notice (id TEXT PRIMARY KEY, recorded_at TEXT NOT NULL, body TEXT NOT NULL)";
+        database.execute(create, []).map_err(starting("the outbox"))?;
+        Ok(Self { database: Arc::new(Mutex::new(database)) })
+    }
+
+    /// The newest notices, newest first.
+    #[must_use]
+    pub(crate) fn notices(&self) -> Vec<Notice> {
+        self.read().unwrap_or_else(|error| {
+            tracing::error!(%error, "the outbox cannot be read");
+            Vec::new()
+        })
+    }
+
+    fn read(&self) -> rusqlite::Result<Vec<Notice>> {
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut query = database.prepare("SELECT body FROM notice ORDER BY recorded_at DESC, id LIMIT ?1")?;
+        let rows = query.query_map(params![SHOWN], |row| row.get::<_, String>(0))?;
+        Ok(rows.filter_map(Result::ok).filter_map(|body| serde_json::from_str(&body).ok()).collect())
+    }
+
+    fn keep(&self, notice: &Notice) -> rusqlite::Result<bool> {
+        let body = serde_json::to_string(notice).expect("a notice consists of texts");
+        let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
+        let insert = "INSERT INTO notice VALUES (?1, ?2, ?3) ON CONFLICT (id) DO NOTHING RETURNING 1";
+        let kept = database.query_row(insert, params![notice.id, notice.recorded_at.to_string(), body], |_| Ok(())).optional()?;
+        Ok(kept.is_some())
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        Router::new().route("/{id}", put(take)).with_state(self.clone())
+    }
+}
+
+async fn take(State(outbox): State<Outbox>, Path(id): Path<String>, Json(notice): Json<Notice>) -> StatusCode {
+    if id != notice.id {
+        return StatusCode::BAD_REQUEST;
+    }
+    match outbox.keep(&notice) {
+        Ok(true) => StatusCode::CREATED,
+        Ok(false) => StatusCode::OK,
+        Err(error) => {
+            tracing::error!(%error, "the outbox cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    }
+}

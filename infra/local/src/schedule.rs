@@ -1,0 +1,23 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sweep::Sweep;
+use tokio_util::sync::CancellationToken;
+
+/// The clock of EventBridge Scheduler: the sweep at once, so that a restart brings every run back, and then at each full minute.
+pub(crate) async fn every_minute(sweep: Arc<Sweep>, stop: CancellationToken) {
+    let mut scheduled = Timestamp::now();
+    loop {
+        match sweep.minute(scheduled).await {
+            Ok(minute) => tracing::debug!(?minute, "swept"),
+            Err(error) => tracing::error!(%error, "the sweep is incomplete"),
+        }
+        let now = Timestamp::now();
+        let into_minute = u64::try_from(now.as_millisecond().rem_euclid(60_000)).unwrap_or_default();
+        if stop.run_until_cancelled(tokio::time::sleep(Duration::from_millis(60_000 - into_minute))).await.is_none() {
+            return;
+        }
+        scheduled = Timestamp::now();
+    }
+}
