@@ -1,4 +1,5 @@
 //! Every way in which a token can be wrong, one at a time and in combination.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use access::{AccessError, Audience, ISSUER, KeySet, Kind, Request, Signer, SigningKey, Verifier};
 use base64::Engine as _;

@@ -1,8 +1,40 @@
 //! A durable flow: a business process written as one async function that may lose its worker, its message or its answer at any
 //! moment and still does every step once.
 //!
-//! This crate knows no business word, no AWS and no HTTP. It has three ports, which others implement: [`Journal`] (where runs are
-//! kept), [`Wake`] (the queue that brings a run back) and [`Clock`].
+//! ```
+//! use durable::{Attempt, Flow, Run};
+//!
+//! # struct World;
+//! # impl World {
+//! #     async fn ensure_volume(&self, _: &str) -> Attempt<String> { Ok("vol_1".to_owned()) }
+//! #     async fn delete_volumes(&self, _: &str) -> Attempt<()> { Ok(()) }
+//! # }
+//! async fn make_room<'a>(run: &mut Run<'a>, world: &'a World, name: &'a str) -> Flow<String> {
+//!     run.undo("delete_volumes", world.delete_volumes(name));
+//!     let id = run.step("create_volume", world.ensure_volume(name)).await?;
+//!     run.commit("in_service").await?;
+//!     Ok(id)
+//! }
+//! ```
+//!
+//! [`Engine::drive`] claims a run, walks its flow from the top, gives recorded steps their recorded results, does the fresh ones and
+//! writes each down in one conditional write. A walk ends in a pause, in the run's end, on the way back, or in front of a person.
+//!
+//! What always holds, whoever dies and whatever is answered late, twice or never:
+//!
+//! * The stored [`Record`] is the truth; a message carries an identifier and nothing else.
+//! * Every live run has an `overdue_at`, and only live runs do: the sweep finds every one of them.
+//! * A write names its owner and revision, or it is not stored; a worker that lost its claim touches nothing more.
+//! * What is to be undone is armed before it is done, and the turn is written before the first undo.
+//! * A cancel that was accepted never ends in success; after the commit none is accepted.
+//! * A flow that meets a journal it did not write parks and touches nothing.
+//!
+//! A call that was sent may be answered by the world after its worker died. Steps are therefore calls that may be made any number of
+//! times (`ensure_…`, `delete_…`); the engine sees to it that none is in flight when another worker may claim the run.
+//!
+//! This crate knows no business word, no AWS, no HTTP and no async runtime. It has three ports, which others implement: [`Journal`]
+//! (where runs are kept), [`Wake`] (the queue that brings a run back) and [`Clock`]. The feature `testing` has doubles of them, the
+//! conformance suite of a journal, and the harness that performs a flow under every adversity.
 
 mod catalogue;
 mod drive;

@@ -13,6 +13,9 @@ use crate::timing::Timing;
 /// Remote sides answer with whole pages now and then; a timeline needs a sentence.
 const LONGEST_MESSAGE: usize = 600;
 
+/// A world that says "look again at once" would have the queue spin until the deadline.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
 /// What to do after one try.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Verdict<T> {
@@ -54,7 +57,7 @@ pub(crate) fn judge<T>(
     let after = after.unwrap_or_else(|| backoff(&trying, timing, run));
     // The last look is at the deadline, not after it.
     let left = Duration::try_from(deadline.duration_since(now)).unwrap_or_default();
-    let shortest = if is_attempt { timing.settle } else { Duration::ZERO };
+    let shortest = if is_attempt { timing.settle } else { SHORTEST_WAIT };
     Verdict::Again { after: after.min(left).max(shortest), trying }
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use domain::{Instance, OrganisationId, State, Verb};
 use durable::Outcome;
-use dynamo::{Incident, Store, Target};
+use dynamo::{Incident, Patch, Store, Target};
 use serde_json::json;
 use support::Bench;
 
@@ -89,6 +89,16 @@ async fn a_repair_is_started_once_and_what_it_could_not_mend_is_degraded_until_i
     bench.store.record_well(&target).await.unwrap();
     let well = bench.instance(&instance).await;
     assert_eq!((well.state, well.trouble), (State::Running, None));
+}
+
+#[tokio::test]
+async fn a_suspect_that_is_renamed_is_still_a_suspect() {
+    let bench = Bench::new().await;
+    let (instance, _) = silent(&bench).await;
+    let before = bench.store.suspects().await.unwrap();
+    let patch = Patch { name: Some("renamed".parse().unwrap()), ..Patch::default() };
+    bench.store.update(&instance.organisation, &instance.id, patch).await.unwrap();
+    assert_eq!((before.len(), bench.store.suspects().await.unwrap()), (1, before));
 }
 
 #[tokio::test]

@@ -68,6 +68,10 @@ fn interpret<T: Request>(headers: &HeaderMap, bytes: &[u8]) -> Result<JsonBody<T
     if !is_json(headers) {
         return Err(Problem::unsupported_media_type());
     }
+    // Serde would take an array for a struct, its elements for the fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::invalid_body("The body is a JSON array. Send a JSON object."));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
     let wire = serde_path_to_error::deserialize(&mut json).map_err(|error| refuse(&error.path().to_string(), error.inner()))?;
     json.end().map_err(|error| refuse(".", &error))?;

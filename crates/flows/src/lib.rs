@@ -19,6 +19,8 @@ mod settle;
 mod start;
 mod stop;
 mod tenant;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod world;
 
 pub use address::{AddressError, parse_run_id, parse_subject, run_id, subject};

@@ -50,8 +50,11 @@ async fn climb<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a RepairPlan, ru
             run.attempt("restart_process", RUNG, gateways.restart_process(instance, &placement.address, &plan.machine.request)).await?
         }
         Rung::Machine => {
-            if !run.step("check_volume", volumes.volume_exists(app, &placement.volume)).await? {
-                return Ok(Err(format!("the volume {} that holds its state is missing", placement.volume)));
+            match run.attempt("check_volume", RUNG, volumes.volume_exists(app, &placement.volume)).await? {
+                Ok(true) => {}
+                Ok(false) => return Ok(Err(format!("the volume {} that holds its state is missing", placement.volume))),
+                // Left to fail, it would be repaired again every few minutes, and nobody would be called.
+                Err(why) => return Ok(Err(why)),
             }
             let reboot = async {
                 match machines.observe(app, machine).await? {

@@ -1,5 +1,5 @@
 use domain::RestartScope;
-use durable::{Flow, Run};
+use durable::{Flow, Limits, Run};
 
 use crate::outcome::Observed;
 use crate::plan::RestartPlan;
@@ -18,7 +18,11 @@ pub(crate) async fn restart<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a R
         }
         RestartScope::Machine => {
             run.step("restart_machine", machines.restart(&placement.app, &placement.machine)).await?;
-            run.step("await_started", machines.await_state(&placement.app, &placement.machine, MachineState::Started)).await?;
+            let booted = machines.await_state(&placement.app, &placement.machine, MachineState::Started);
+            if let Err(why) = run.attempt("await_started", Limits::DEFAULT, booted).await? {
+                run.commit("in_service").await?;
+                return Ok(Observed::degraded(why));
+            }
         }
     }
     let answers = run.attempt("await_healthy", GATEWAY_START, gateways.await_ready(instance, &placement.address)).await?;

@@ -53,12 +53,18 @@ pub fn settle(
     let kind = Kind::named(&record.kind).ok_or_else(|| SettleError::UnknownKind(record.kind.clone()))?;
     let target: Target = parse(kind, "plan", &record.plan)?;
     let notices = notices(kind, read, record, ending, now)?;
+    let mut instance = read.clone();
     if kind == Kind::Retire {
-        let instance = (ending.outcome != Outcome::Succeeded).then(|| read.clone());
-        return Ok(Settlement { instance, follow_up: None, notices });
+        return Ok(match ending.outcome {
+            Outcome::Succeeded => Settlement { instance: None, follow_up: None, notices },
+            // It was turned back before its first entry. Its owner still wants it gone, and no verb would find it any more.
+            _ => {
+                let follow_up = Some(retire(deployment, &mut instance, fresh, now));
+                Settlement { instance: Some(instance), follow_up, notices }
+            }
+        });
     }
 
-    let mut instance = read.clone();
     instance.operation = None;
     instance.updated_at = now;
     instance.health = Health { climbed: climbed(&read.health, record, now), ..Health::default() };
@@ -116,9 +122,7 @@ fn restore_wish(instance: &mut Instance, kind: Kind, outcome: &Outcome) {
 
 fn follow(deployment: &Deployment, instance: &mut Instance, wish_stands: bool, fresh: OperationId, now: Timestamp) -> Option<NewRun> {
     if instance.wanted == Wanted::Deleted {
-        let run = plan::retire(deployment, instance, fresh);
-        occupy(instance, State::Deleting, fresh, now);
-        return Some(run);
+        return Some(retire(deployment, instance, fresh, now));
     }
     let placement = instance.placement.clone().filter(|_| !wish_stands)?;
     let (state, run) = match (instance.wanted, instance.state) {
@@ -128,6 +132,12 @@ fn follow(deployment: &Deployment, instance: &mut Instance, wish_stands: bool, f
     };
     occupy(instance, state, fresh, now);
     Some(run)
+}
+
+fn retire(deployment: &Deployment, instance: &mut Instance, fresh: OperationId, now: Timestamp) -> NewRun {
+    let run = plan::retire(deployment, instance, fresh);
+    occupy(instance, State::Deleting, fresh, now);
+    run
 }
 
 fn notices(kind: Kind, read: &Instance, record: &Record, ending: &Ending, now: Timestamp) -> Result<Vec<Notice>, SettleError> {

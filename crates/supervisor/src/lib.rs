@@ -11,8 +11,8 @@
 //! }
 //! ```
 //!
-//! Two halves share a [`status`] board and nothing else: [`keeper`] owns the gateway's process, its configuration and its volume;
-//! [`front`] owns the sockets. Invariants: it knows nothing about AWS or the Machines API, opens no connection but to loopback, holds no
+//! Two halves share a status board and nothing else: `keeper` owns the gateway's process, its configuration and its volume;
+//! `front` owns the sockets. Invariants: it knows nothing about AWS or the Machines API, opens no connection but to loopback, holds no
 //! private signing key, and nothing of its own secrets reaches the gateway's environment.
 
 mod error;

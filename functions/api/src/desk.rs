@@ -5,13 +5,13 @@ use domain::{Instance, InstanceId, OperationId, OrganisationId, State, Verb, Ver
 use durable::{CancelReply, Engine, Record};
 use dynamo::{Created, IdempotencyKey, NewInstance, Page, Patch, Store};
 use edge::Problem;
-use flows::{Ask, Deployment};
+use flows::{Ask, Deployment, Kind};
 use identity::Caller;
 use jiff::SignedDuration;
 
 use crate::refusals;
 use crate::requests::{Changes, Wish};
-use crate::views::{Accepted, AccessView};
+use crate::views::{self, Accepted, AccessView};
 
 /// How long an instance token opens its gateway: the longest that supervisors accept.
 const ACCESS: SignedDuration = SignedDuration::from_hours(1);
@@ -141,11 +141,16 @@ impl Desk {
     }
 
     pub(crate) async fn cancel(&self, owner: OrganisationId, id: OperationId) -> Result<Record, Problem> {
-        let reply = self.engine.cancel(&flows::run_id(&owner, &id)).await.map_err(refusals::journal)?;
+        let record = self.operation(owner, id).await?;
+        // Until its first step has been recorded the journal would let a deletion be cancelled; for its owner the instance is gone already.
+        if record.kind == Kind::Retire.as_str() {
+            return Err(Problem::not_cancellable(views::state(&record.phase)));
+        }
+        let reply = self.engine.cancel(&record.id).await.map_err(refusals::journal)?;
         let record = self.operation(owner, id).await?;
         match reply {
             CancelReply::Accepted { .. } => Ok(record),
-            CancelReply::TooLate => Err(Problem::not_cancellable(crate::views::state(&record.phase))),
+            CancelReply::TooLate => Err(Problem::not_cancellable(views::state(&record.phase))),
             CancelReply::Unknown => Err(refusals::no_operation()),
         }
     }

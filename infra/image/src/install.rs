@@ -23,7 +23,7 @@ pub struct Installed {
 /// The gateway of a family if the release that is pinned today is whole in that folder. Starts nothing and fetches nothing.
 #[must_use]
 pub fn installed(family: Family, into: &Path) -> Option<Installed> {
-    whole(&Layout { root: std::path::absolute(into).ok()?, family }, &recipe(family))
+    whole(&Layout { root: real(into).ok()?, family }, &recipe(family))
 }
 
 /// Installs the pinned release of a family into a folder, unless it is there. Blocks for half a minute to two, most of it npm's.
@@ -48,11 +48,12 @@ struct Installer {
 impl Installer {
     fn run(&self, into: &Path, progress: &mut dyn Progress) -> Result<Installed, InstallError> {
         supported()?;
-        let into = std::path::absolute(into).map_err(InstallError::io("find", into))?;
+        if let Some(parent) = into.parent() {
+            fs::create_dir_all(parent).map_err(InstallError::io("create", parent))?;
+        }
+        let into = real(into).map_err(InstallError::io("find", into))?;
         let family = self.recipe.pin.family;
         let last = Layout { root: into.clone(), family };
-        let parent = into.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(parent).map_err(InstallError::io("create", parent))?;
         let _lock = lock(&beside(&into, "lock"), progress)?;
         if let Some(installed) = whole(&last, &self.recipe) {
             return Ok(installed);
@@ -140,9 +141,23 @@ fn beside(into: &Path, what: &str) -> PathBuf {
     into.with_file_name(name)
 }
 
+/// The folder by its one true name: the start script and the compiled code hold it, however the folder was reached.
+fn real(into: &Path) -> std::io::Result<PathBuf> {
+    let into = std::path::absolute(into)?;
+    match fs::canonicalize(&into) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let parent = into.parent().map_or_else(|| Ok(PathBuf::from("/")), fs::canonicalize)?;
+            Ok(parent.join(into.file_name().unwrap_or_default()))
+        }
+        found => found,
+    }
+}
+
 fn whole(layout: &Layout, recipe: &Recipe) -> Option<Installed> {
     let marker: Marker = serde_json::from_slice(&fs::read(layout.marker()).ok()?).ok()?;
-    let current = marker.recipe == recipe.digest() && layout.start().exists() && layout.node().exists() && layout.main().exists();
+    // A folder that was moved holds a script for another place.
+    let here = fs::read_to_string(layout.start()).is_ok_and(|script| script == layout.start_script());
+    let current = marker.recipe == recipe.digest() && here && layout.node().exists() && layout.main().exists();
     current.then(|| describe(layout))
 }
 

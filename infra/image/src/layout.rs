@@ -113,4 +113,16 @@ mod tests {
              '/srv/it'\\''s $HOME/gateway/node_modules/clawdbot/dist/entry.js' \"$@\"\n"
         ));
     }
+
+    #[test]
+    fn the_dockerfile_starts_what_it_installs_on_the_toolchain_that_is_pinned() {
+        let dockerfile = include_str!("../Dockerfile");
+        let layout = Layout { root: PathBuf::from("/opt/gateway"), family: Family::Openclaw };
+        let program = serde_json::json!([layout.start()]).to_string();
+        assert!(dockerfile.contains(&format!("{}='{program}'", gateway::environment::GATEWAY_PROGRAM)), "{program}");
+        assert!(dockerfile.contains("--into /opt/gateway") && dockerfile.contains("COPY --from=gateway /opt/gateway /opt/gateway"));
+        let toolchain = include_str!("../../../rust-toolchain.toml");
+        let channel = toolchain.split('"').nth(1).unwrap();
+        assert!(dockerfile.contains(&format!("ARG RUST=rust:{channel}-slim-")), "the image is built with another Rust than {channel}");
+    }
 }

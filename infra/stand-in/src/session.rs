@@ -100,7 +100,9 @@ impl Session {
         match granted {
             Ok(scopes) => {
                 self.scopes = Some(scopes);
-                Reply::one(answer(&request.id, self.hello(protocol)))
+                // As the real ones do: whoever takes the next frame for the answer to its next request is wrong.
+                let frames = vec![answer(&request.id, self.hello(protocol)), event("health", self.health())];
+                Reply { frames, close: None }
             }
             Err((code, message, details)) => refused(code, message, details, 1008),
         }

@@ -22,5 +22,5 @@ pub use conformance::{Bench, journal_conformance};
 pub use memory::{MemoryJournal, Settle};
 pub use rehearsal::{Explored, Rehearsal};
 pub use stage::Stage;
-pub use theatre::{Finish, Scene};
+pub use theatre::{Check, Finish, Scene};
 pub use wake::{RecordingWake, Sent};

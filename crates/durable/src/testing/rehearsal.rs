@@ -27,11 +27,14 @@ const REPLAY: &str = "ROCKPOOL_SCHEDULE";
 /// rehearsal.explore(rehearsal.sampled(42, 3, 1000)); // a thousand seeded triples
 /// ```
 ///
-/// A schedule that fails is printed as one line that replays it alone.
+/// A schedule that fails is printed as one line that replays it alone. `tests/engine/sample.rs` of this crate is a whole scene to copy
+/// from: its fake world sends each call through [`Stage::effect`] and lets things exist twice, as a provider does.
 pub struct Rehearsal {
     name: String,
-    make: Box<dyn Fn(&Arc<Stage>) -> Scene + Send + Sync>,
+    make: Make,
 }
+
+type Make = Box<dyn Fn(&Arc<Stage>) -> Scene + Send + Sync>;
 
 /// How much was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +129,7 @@ impl Rehearsal {
         let schedule: Schedule = schedule.parse().expect("the schedule as it was printed");
         let (points, finish) = perform(&*self.make, &schedule);
         for (index, point) in points.iter().enumerate() {
-            let befell: Vec<_> = schedule.at(index).collect();
+            let befell: Vec<_> = schedule.at(index).filter(|adversity| adversity.applies_to(point.kind)).collect();
             println!("{index:4}  {point}  {}", if befell.is_empty() { String::new() } else { format!("<- {befell:?}") });
         }
         match finish {

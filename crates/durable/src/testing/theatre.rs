@@ -33,8 +33,11 @@ pub struct Scene {
     pub settle: Settle,
     /// What must be true of the fake world afterwards, beyond what every performance is checked for: nothing left over, exactly one
     /// of everything.
-    pub check: Box<dyn FnOnce(&Finish) -> Result<(), String>>,
+    pub check: Check,
 }
+
+/// Looks at the fake world after a performance; says what is not as it must be.
+pub type Check = Box<dyn FnOnce(&Finish) -> Result<(), String>>;
 
 /// How a performance ended.
 #[derive(Debug, Clone)]

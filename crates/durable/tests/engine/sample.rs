@@ -31,20 +31,28 @@ impl World {
         self.stage.effect(name, move || change(&mut things.lock().expect("no holder panics"))).await
     }
 
+    async fn act(&self, name: &str, act: impl FnOnce(&mut Things) + Send + 'static) -> Attempt<()> {
+        self.change(name, |things| {
+            act(things);
+            Ok(())
+        })
+        .await
+    }
+
     async fn ensure_app(&self) -> Attempt<()> {
-        self.change("ensure_app", |things| Ok(ensure(&mut things.apps, "app"))).await
+        self.act("ensure_app", |things| ensure(&mut things.apps, "app")).await
     }
 
     async fn delete_app(&self) -> Attempt<()> {
-        self.change("delete_app", |things| Ok(things.apps.clear())).await
+        self.act("delete_app", |things| things.apps.clear()).await
     }
 
     async fn ensure_volume(&self, region: &'static str) -> Attempt<()> {
-        self.change("ensure_volume", move |things| Ok(ensure(&mut things.volumes, region))).await
+        self.act("ensure_volume", move |things| ensure(&mut things.volumes, region)).await
     }
 
     async fn delete_volumes(&self) -> Attempt<()> {
-        self.change("delete_volumes", |things| Ok(things.volumes.clear())).await
+        self.act("delete_volumes", |things| things.volumes.clear()).await
     }
 
     /// Whether there was room.
@@ -60,7 +68,7 @@ impl World {
     }
 
     async fn delete_machine(&self) -> Attempt<()> {
-        self.change("delete_machine", |things| Ok(things.machines.clear())).await
+        self.act("delete_machine", |things| things.machines.clear()).await
     }
 
     async fn healthy(&self) -> Attempt<()> {
@@ -72,11 +80,7 @@ impl World {
     }
 
     async fn announce(&self) -> Attempt<()> {
-        self.change("announce", |things| {
-            things.announced = 1;
-            Ok(())
-        })
-        .await
+        self.act("announce", |things| things.announced = 1).await
     }
 }
 

@@ -159,3 +159,11 @@ fn what_was_tried_is_timed_and_counted_from_the_first_try() {
     assert_eq!((entry.started_at, entry.attempts), (began, 2));
     assert_eq!(entry.finished_at, fixture.clock.now());
 }
+
+#[test]
+fn a_world_that_says_look_again_at_once_is_looked_at_once_a_second() {
+    let fixture = Fixture::new(healthy());
+    fixture.answers("healthy", [Err(wait(0)), Err(wait(1))]);
+    fixture.drive_on();
+    assert_eq!(fixture.delays(), [1, 1]);
+}

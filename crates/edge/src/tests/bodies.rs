@@ -20,7 +20,17 @@ async fn a_good_body_reaches_the_handler() {
 
 #[tokio::test]
 async fn what_is_not_json_is_refused_with_its_place() {
-    for body in ["", "{", "nul", "{\"name\":\"a\"} x", "{'name':'a'}", "{\"name\":\"a\",}", "\u{feff}{}", &"[".repeat(1000), "\0"] {
+    for body in [
+        "",
+        "{",
+        "nul",
+        "{\"name\":\"a\"} x",
+        "{'name':'a'}",
+        "{\"name\":\"a\",}",
+        "\u{feff}{}",
+        &format!("{{\"name\":{}", "[".repeat(1000)),
+        "\0",
+    ] {
         let answer = post_wish(body).await;
         assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "invalid-body"), "{body}: {}", answer.text);
     }
@@ -32,7 +42,8 @@ async fn what_is_not_json_is_refused_with_its_place() {
 #[tokio::test]
 async fn json_of_another_form_is_refused_and_names_the_field() {
     for (body, field, word) in [
-        ("[]", json!(null), "invalid length 0"),
+        ("[]", json!(null), "Send a JSON object"),
+        (r#" ["a",7,[]]"#, json!(null), "Send a JSON object"),
         ("7", json!(null), "expected struct"),
         ("null", json!(null), "expected struct"),
         ("{}", json!(null), "missing field `name`"),

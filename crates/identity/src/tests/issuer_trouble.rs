@@ -146,3 +146,41 @@ async fn a_clock_that_is_set_back_does_not_stop_the_fetching() {
     issuer.set_up(true);
     assert_eq!(outcome(verifier.verify(&token).await), "accepted");
 }
+
+/// A source that answers when it is told to.
+struct Held {
+    issuer: Arc<Issuer>,
+    asked: tokio::sync::Notify,
+    go: tokio::sync::Notify,
+}
+
+#[async_trait::async_trait]
+impl crate::KeySource for Held {
+    async fn fetch(&self) -> Result<Vec<u8>, crate::FetchError> {
+        self.asked.notify_one();
+        self.go.notified().await;
+        self.issuer.fetch().await
+    }
+}
+
+#[tokio::test]
+async fn who_waited_for_a_fetch_does_not_repeat_it_even_if_its_clock_is_behind() {
+    let (issuer, hand) = (Issuer::start(), Hand::at(NOW));
+    let source = Arc::new(Held { issuer: issuer.clone(), asked: tokio::sync::Notify::new(), go: tokio::sync::Notify::new() });
+    let verifier = Verifier::with_clock(settings(), source.clone(), hand.clock()).unwrap();
+    let (one, token) = (verifier.clone(), long_lived(&issuer));
+    let first = tokio::spawn(async move { one.verify(&token).await });
+    source.asked.notified().await;
+
+    hand.advance(-1);
+    let second = tokio::spawn(async move { verifier.verify(&invented(1)).await });
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    source.go.notify_one();
+    assert_eq!(outcome(first.await.unwrap()), "accepted");
+    // Lets a second fetch, which there should not be, come to an end.
+    source.go.notify_one();
+    assert_eq!(outcome(second.await.unwrap()), "unknown key");
+    assert_eq!(issuer.fetches(), 1);
+}

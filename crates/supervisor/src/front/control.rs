@@ -1,9 +1,11 @@
+use std::collections::VecDeque;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use access::{AccessError, Order};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use jiff::Timestamp;
@@ -18,6 +20,8 @@ use crate::keeper::{Config, check};
 
 /// The largest body of an order: a configuration, many times over.
 const MAX_BODY: usize = 1024 * 1024;
+/// How long that body may take to arrive: until it is there, nothing is known of the caller.
+const BODY_PATIENCE: Duration = Duration::from_secs(30);
 /// How many lines of the log are answered where the order does not say.
 const LINES: usize = 200;
 
@@ -39,23 +43,53 @@ async fn attempt(front: &Front, request: Request<Incoming>) -> Result<Response<B
     if parts.method.as_str() != allowed {
         return Err(Problem::method_not_allowed(allowed));
     }
-    if bearer(&parts.headers).is_none() {
-        return Err(front.refuse_order(&AccessError::Malformed("there is none")));
-    }
+    let token = bearer(&parts.headers).ok_or_else(|| front.refuse_order(&AccessError::Malformed("there is none")))?;
     let body = read(body).await?;
-    let order = front.order(&parts, &body)?;
+    let order = front.verify_order(token, &parts, &body).map_err(|why| front.refuse_order(&why))?;
     front.counters.orders.add_one();
     tracing::info!(by = order.subject, path = parts.uri.path(), "the control plane gave an order");
     match parts.uri.path() {
-        "/_rockpool/restart" => Ok(restart(front)),
+        "/_rockpool/restart" => restart(front, &body),
         "/_rockpool/config" => configure(front, &body).await,
         _ => logs(front, parts.uri.query().unwrap_or_default()),
     }
 }
 
-fn restart(front: &Front) -> Response<Body> {
-    let order = front.board.order_restart();
-    json(StatusCode::ACCEPTED, &json!({ "order": order }))
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Restart {
+    /// Names the wish behind the order. Whoever lost the answer gives the order again, under a new token and the same name.
+    request: String,
+}
+
+fn restart(front: &Front, body: &Bytes) -> Result<Response<Body>, Problem> {
+    let order = if body.is_empty() {
+        front.board.order_restart()
+    } else {
+        let Restart { request } = serde_json::from_slice(body)
+            .map_err(|error| Problem::bad_request(format!("The body must be empty or {{\"request\": …}}: {error}.")))?;
+        front.requests.lock().unwrap_or_else(PoisonError::into_inner).once(request, || front.board.order_restart())
+    };
+    Ok(json(StatusCode::ACCEPTED, &json!({ "order": order })))
+}
+
+/// The last requests that were given a name, with what became of them.
+#[derive(Debug, Default)]
+pub(super) struct Requests(VecDeque<(String, u64)>);
+
+impl Requests {
+    /// More are given in an hour only if something is very wrong; a name that was forgotten costs one restart.
+    const REMEMBERED: usize = 32;
+
+    fn once(&mut self, request: String, carry_out: impl FnOnce() -> u64) -> u64 {
+        if let Some((_, order)) = self.0.iter().find(|(name, _)| *name == request) {
+            return *order;
+        }
+        let order = carry_out();
+        self.0.truncate(Self::REMEMBERED - 1);
+        self.0.push_front((request, order));
+        order
+    }
 }
 
 #[derive(Deserialize)]
@@ -91,28 +125,26 @@ async fn read(body: Incoming) -> Result<Bytes, Problem> {
         let detail = format!("The body of an order has at most {MAX_BODY} bytes.");
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The body is too large", detail)
     };
-    Ok(Limited::new(body, MAX_BODY).collect().await.map_err(too_large)?.to_bytes())
+    let arrived = tokio::time::timeout(BODY_PATIENCE, Limited::new(body, MAX_BODY).collect()).await;
+    let arrived = arrived.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", "The body is too slow", "Send it again."))?;
+    Ok(arrived.map_err(too_large)?.to_bytes())
 }
 
 impl Front {
-    /// Verifies that a request bears a control token for itself, and uses the token up.
-    fn order(&self, parts: &Parts, body: &[u8]) -> Result<Order, Problem> {
+    /// Verifies that a token is a control token for this request, and uses it up.
+    fn verify_order(&self, token: &str, parts: &Parts, body: &[u8]) -> Result<Order, AccessError> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let request = access::Request { method: parts.method.as_str(), path, body };
         let now = Timestamp::now();
-        let token = bearer(&parts.headers).unwrap_or_default();
-        let order = self.control.control(token, &request, now).and_then(|order| {
-            self.first_use(&order.token_id, order.issued_at, order.expires_at, now)?;
-            Ok(order)
-        });
-        order.map_err(|why| self.refuse_order(&why))
+        let order = self.control.control(token, &request, now)?;
+        self.first_use(&order.token_id, order.issued_at, order.expires_at, now)?;
+        Ok(order)
     }
 
-    /// Whether a request bears any valid token: then it may read what the gateway said.
+    /// Whether a request bears a valid access token, or a control token for itself: then it may read what the gateway said.
     pub(super) fn may_read_details(&self, parts: &Parts) -> bool {
-        bearer(&parts.headers).is_some()
-            && (self.access.access(bearer(&parts.headers).unwrap_or_default(), Timestamp::now()).is_ok()
-                || parts.method == Method::GET && self.order(parts, b"").is_ok())
+        let Some(token) = bearer(&parts.headers) else { return false };
+        self.access.access(token, Timestamp::now()).is_ok() || self.verify_order(token, parts, b"").is_ok()
     }
 
     pub(super) fn first_use(&self, token_id: &str, issued_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Result<(), AccessError> {

@@ -53,6 +53,7 @@ pub(crate) struct Front {
     control: Verifier,
     sessions: Sessions,
     seen: Mutex<Seen>,
+    requests: Mutex<control::Requests>,
     waiting: Semaphore,
 }
 
@@ -71,6 +72,7 @@ impl Front {
             control: Verifier::new(settings.control_keys.clone(), &settings.instance),
             sessions: Sessions::new(&settings.session_key, &settings.instance),
             seen: Mutex::new(Seen::new(TOKENS_A_MINUTE, now)),
+            requests: Mutex::default(),
             waiting: Semaphore::new(WAITING_CALLERS),
             counters: Counters::default(),
             started: now,

@@ -190,10 +190,12 @@ async fn a_clawdbot_sees_a_local_client() {
 async fn a_websocket_is_closed_when_its_token_ends() {
     let (machine, _mirror) = machine(Family::Openclaw).await;
     let (short, long) = (bearer(&machine.token(3)), bearer(&machine.token(300)));
+    let opened = std::time::Instant::now();
     let (mut ends, _) = websocket(machine.address, &[("authorization", &short)]).await.unwrap();
     let (mut stays, _) = websocket(machine.address, &[("authorization", &long)]).await.unwrap();
     assert!(hear(&mut ends).await.is_some() && hear(&mut stays).await.is_some());
     assert_eq!(hear(&mut ends).await, None);
+    assert!(opened.elapsed() < std::time::Duration::from_secs(20), "it was closed by something else than its token's end");
     say(&mut stays, "still here").await;
     assert_eq!(hear(&mut stays).await.as_deref(), Some("still here"));
     let metrics = get(machine.metrics, "/metrics", &[]).await.text();

@@ -28,6 +28,20 @@ async fn a_restart_is_ordered_once_and_readiness_is_then_that_of_the_new_process
 }
 
 #[tokio::test]
+async fn a_request_given_twice_under_the_same_name_is_one_restart() {
+    let machine = Plan::stand_in(Family::Openclaw).boot();
+    machine.ready().await;
+    for (request, order, starts) in [("op_1", 1, 2), ("op_1", 1, 2), ("op_2", 2, 3), ("op_1", 1, 3)] {
+        let answer = machine.command(Method::POST, "/_rockpool/restart", &json!({ "request": request }).to_string()).await;
+        assert_eq!((answer.status, &answer.json()["order"]), (StatusCode::ACCEPTED, &json!(order)), "{request}");
+        let health = get(machine.address, "/health?until=ready&timeout=30", &[]).await;
+        assert_eq!(health.json()["gateway"]["starts"], json!(starts));
+    }
+    let unreadable = machine.command(Method::POST, "/_rockpool/restart", r#"{"wish":1}"#).await;
+    assert_eq!(unreadable.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn nothing_but_a_control_token_for_this_very_request_is_an_order() {
     let plan = Plan::idle(Family::Openclaw);
     let _mirror = mirror::serve(plan.gateway_port).await;
@@ -131,6 +145,11 @@ async fn the_tail_of_the_log_is_for_the_control_plane_alone() {
     let last = machine.command(Method::GET, "/_rockpool/logs?lines=1", "").await.json();
     assert_eq!(last["lines"].as_array().unwrap().len(), 1);
     assert_eq!(machine.command(Method::GET, "/_rockpool/logs?lines=x", "").await.status, StatusCode::BAD_REQUEST);
+    let token = bearer(&machine.order("GET", "/health", b""));
+    let details = get(machine.address, "/health", &[("authorization", &token)]).await.json();
+    assert!(details["gateway"].get("last_exit").is_some(), "the control plane reads the details too");
+    let again = get(machine.address, "/health", &[("authorization", &token)]).await.json();
+    assert!(again["gateway"].get("last_exit").is_none(), "with each token once");
     let token = bearer(&machine.token(60));
     assert_eq!(get(machine.address, "/_rockpool/logs", &[("authorization", &token)]).await.status, StatusCode::UNAUTHORIZED);
 }

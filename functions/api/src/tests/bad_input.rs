@@ -44,7 +44,18 @@ async fn each_wrong_value_has_a_problem_of_its_own() {
 #[tokio::test]
 async fn a_plan_that_is_too_small_is_refused_with_one_that_fits() {
     let app = App::start().await;
-    insta::assert_json_snapshot!(create(&app, wish_with("plan", json!("starter"))).await.shown(), @"");
+    insta::assert_json_snapshot!(create(&app, wish_with("plan", json!("starter"))).await.shown(), @r#"
+    {
+      "detail": "openclaw 2026.9.6 needs 2048 MB of memory, more than the plan `starter` has. Choose the plan `pro` or a larger one.",
+      "field": "plan",
+      "fits": "pro",
+      "needs_memory_mb": 2048,
+      "request_id": "…",
+      "status": 422,
+      "title": "The plan is too small for the gateway version",
+      "type": "https://rockpool.dev/problems/plan-too-small"
+    }
+    "#);
     let clawdbot = json!({ "name": "a", "plan": "starter", "region": "fra", "gateway": { "family": "clawdbot" } });
     assert_eq!(create(&app, clawdbot).await.status, 202, "the smallest plan hosts the older line");
 }
@@ -52,7 +63,20 @@ async fn a_plan_that_is_too_small_is_refused_with_one_that_fits() {
 #[tokio::test]
 async fn an_unknown_version_is_refused_with_those_that_exist() {
     let app = App::start().await;
-    insta::assert_json_snapshot!(create(&app, wish_with("gateway", json!({ "family": "openclaw", "version": "1.0" }))).await.shown(), @"");
+    insta::assert_json_snapshot!(create(&app, wish_with("gateway", json!({ "family": "openclaw", "version": "1.0" }))).await.shown(), @r#"
+    {
+      "detail": "The gateway `openclaw 1.0` is not hosted here. Choose one of these: openclaw 2026.9.6, clawdbot 2026.1.24-3.",
+      "field": "gateway",
+      "known": [
+        "openclaw 2026.9.6",
+        "clawdbot 2026.1.24-3"
+      ],
+      "request_id": "…",
+      "status": 422,
+      "title": "There is no such gateway version",
+      "type": "https://rockpool.dev/problems/unknown-version"
+    }
+    "#);
 }
 
 #[tokio::test]

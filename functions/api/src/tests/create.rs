@@ -9,7 +9,43 @@ async fn a_wish_is_recorded_with_its_operation_and_the_run_is_woken() {
     let operation = answer.at("/operation/id");
     assert_eq!(answer.header("location"), format!("/v1/operations/{operation}"));
     assert_eq!(app.sent(), [format!("{}.{operation}", organisation("alice"))]);
-    insta::assert_json_snapshot!(answer.shown(), @"");
+    insta::assert_json_snapshot!(answer.shown(), @r#"
+    {
+      "instance": {
+        "address": null,
+        "allowed_regions": [
+          "fra",
+          "ams"
+        ],
+        "created_at": "2026-11-23T12:00:00Z",
+        "gateway": {
+          "family": "openclaw",
+          "version": "2026.9.6"
+        },
+        "id": "ins_1",
+        "name": "my-assistant",
+        "operation": "op_2",
+        "plan": "pro",
+        "region": "fra",
+        "state": "provisioning",
+        "trouble": null,
+        "updated_at": "2026-11-23T12:00:00Z",
+        "wanted": "running"
+      },
+      "operation": {
+        "cancel_requested_at": null,
+        "cancellable": true,
+        "created_at": "2026-11-23T12:00:00Z",
+        "ended_at": null,
+        "error": null,
+        "id": "op_2",
+        "instance": "ins_1",
+        "kind": "provision",
+        "state": "running",
+        "steps": []
+      }
+    }
+    "#);
 
     let instance = app.get(&format!("/v1/instances/{}", answer.at("/instance/id"))).await;
     assert_eq!(instance.json(), answer.json()["instance"]);
@@ -70,7 +106,16 @@ async fn a_name_is_unique_within_its_organisation_only() {
     app.create("a").await;
     let answer = app.call("alice", "POST", "/v1/instances", wish("a")).await;
     assert_eq!(answer.problem(), pair(409, "name-taken"));
-    insta::assert_json_snapshot!(answer.shown(), @"");
+    insta::assert_json_snapshot!(answer.shown(), @r#"
+    {
+      "detail": "An instance of yours is called `a`, or was and is still being deleted. Choose another name, or wait for its end.",
+      "field": "name",
+      "request_id": "…",
+      "status": 409,
+      "title": "The name is taken",
+      "type": "https://rockpool.dev/problems/name-taken"
+    }
+    "#);
     assert_eq!(app.call("bob", "POST", "/v1/instances", wish("a")).await.status, 202);
 }
 

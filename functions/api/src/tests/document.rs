@@ -38,7 +38,25 @@ fn every_route_is_described() {
             format!("{} {path} {} {permission}", method.to_uppercase(), operation["operationId"].as_str().unwrap())
         })
         .collect();
-    insta::assert_json_snapshot!(all, @"");
+    insta::assert_json_snapshot!(all, @r#"
+    [
+      "GET /v1/health get_health everybody",
+      "GET /v1/instances list_instances instances:read",
+      "POST /v1/instances create_instance instances:write",
+      "GET /v1/instances/{id} get_instance instances:read",
+      "DELETE /v1/instances/{id} delete_instance instances:write",
+      "PATCH /v1/instances/{id} patch_instance instances:write",
+      "POST /v1/instances/{id}/access access_instance instances:access",
+      "GET /v1/instances/{id}/operations list_operations operations:read",
+      "POST /v1/instances/{id}/restart restart_instance instances:write",
+      "POST /v1/instances/{id}/start start_instance instances:write",
+      "POST /v1/instances/{id}/stop stop_instance instances:write",
+      "GET /v1/operations/{id} get_operation operations:read",
+      "POST /v1/operations/{id}/cancel cancel_operation operations:cancel",
+      "GET /v1/plans list_plans everybody",
+      "GET /v1/regions list_regions everybody"
+    ]
+    "#);
 }
 
 #[test]

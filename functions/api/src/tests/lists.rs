@@ -74,7 +74,29 @@ async fn what_is_on_sale_is_told_to_everybody() {
         assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (200, "public, max-age=300"));
         let first = answer.json()[list][0].clone();
         match list {
-            "plans" => insta::assert_json_snapshot!(first, @""),
+            "plans" => insta::assert_json_snapshot!(first, @r#"
+            {
+              "disk_gb": 1,
+              "gateways": [
+                {
+                  "family": "clawdbot",
+                  "version": "2026.1.24-3"
+                }
+              ],
+              "id": "starter",
+              "instances": 1,
+              "machine": {
+                "cpu_kind": "shared",
+                "cpus": 1,
+                "memory_mb": 1024
+              },
+              "name": "Starter",
+              "price": {
+                "currency": "USD",
+                "minor_units": 900
+              }
+            }
+            "#),
             _ => assert_eq!(first, json!({ "code": "ams", "city": "Amsterdam, Netherlands" })),
         }
     }

@@ -5,6 +5,7 @@ mod create;
 mod document;
 mod entering;
 mod foreign;
+mod lambda;
 mod lists;
 mod operations;
 mod states;

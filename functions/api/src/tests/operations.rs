@@ -54,7 +54,41 @@ async fn a_running_operation_shows_what_it_did_and_what_it_tries() {
     })
     .await;
     assert!(!json.to_string().contains("secret"), "results are not for show");
-    insta::assert_json_snapshot!(json, @"");
+    insta::assert_json_snapshot!(json, @r#"
+    {
+      "cancel_requested_at": null,
+      "cancellable": true,
+      "ended_at": null,
+      "error": null,
+      "state": "running",
+      "steps": [
+        {
+          "attempts": 1,
+          "finished_at": "2026-09-21T14:13:21Z",
+          "message": null,
+          "name": "create_app",
+          "started_at": "2026-09-21T14:13:20Z",
+          "state": "done"
+        },
+        {
+          "attempts": 1,
+          "finished_at": "2026-09-21T14:13:23Z",
+          "message": null,
+          "name": "delete_volume",
+          "started_at": "2026-09-21T14:13:22Z",
+          "state": "undone"
+        },
+        {
+          "attempts": 2,
+          "finished_at": null,
+          "message": "the region has no room",
+          "name": "create_machine",
+          "started_at": "2026-09-21T14:13:25Z",
+          "state": "trying"
+        }
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]
@@ -72,7 +106,44 @@ async fn an_unwinding_operation_shows_why_and_what_it_took_back() {
         record.undone = vec![undone("delete_machine", None), undone("delete_app", Some("the app is still there"))];
     })
     .await;
-    insta::assert_json_snapshot!(json, @"");
+    insta::assert_json_snapshot!(json, @r#"
+    {
+      "cancel_requested_at": null,
+      "cancellable": false,
+      "ended_at": null,
+      "error": {
+        "message": "refused",
+        "step": "create_machine"
+      },
+      "state": "unwinding",
+      "steps": [
+        {
+          "attempts": 1,
+          "finished_at": "2026-09-21T14:13:21Z",
+          "message": null,
+          "name": "create_app",
+          "started_at": "2026-09-21T14:13:20Z",
+          "state": "done"
+        },
+        {
+          "attempts": 1,
+          "finished_at": "2026-09-21T14:13:24Z",
+          "message": null,
+          "name": "delete_machine",
+          "started_at": "2026-09-21T14:13:23Z",
+          "state": "undone"
+        },
+        {
+          "attempts": 1,
+          "finished_at": "2026-09-21T14:13:24Z",
+          "message": "the app is still there",
+          "name": "delete_app",
+          "started_at": "2026-09-21T14:13:23Z",
+          "state": "left"
+        }
+      ]
+    }
+    "#);
 }
 
 #[tokio::test]

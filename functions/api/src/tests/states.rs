@@ -8,7 +8,28 @@ async fn an_instance_goes_through_its_life() {
     let id = app.running("a").await;
     let path = format!("/v1/instances/{id}");
     let act = async |verb: &str| app.post(&format!("{path}/{verb}")).await;
-    insta::assert_json_snapshot!(app.get(&path).await.shown(), @"");
+    insta::assert_json_snapshot!(app.get(&path).await.shown(), @r#"
+    {
+      "address": "https://rp-test-1.fly.dev",
+      "allowed_regions": [
+        "fra"
+      ],
+      "created_at": "2026-11-23T12:00:00Z",
+      "gateway": {
+        "family": "openclaw",
+        "version": "2026.9.6"
+      },
+      "id": "ins_1",
+      "name": "a",
+      "operation": null,
+      "plan": "team",
+      "region": "fra",
+      "state": "running",
+      "trouble": null,
+      "updated_at": "2026-11-23T12:00:00Z",
+      "wanted": "running"
+    }
+    "#);
     app.sent();
 
     let noop = act("start").await;
@@ -24,7 +45,20 @@ async fn an_instance_goes_through_its_life() {
 
     let forbidden = act("restart").await;
     assert_eq!(forbidden.problem(), pair(409, "state-forbids"));
-    insta::assert_json_snapshot!(forbidden.shown(), @"");
+    insta::assert_json_snapshot!(forbidden.shown(), @r#"
+    {
+      "allowed": [
+        "running",
+        "degraded"
+      ],
+      "detail": "`restart` is not possible while the instance is stopped. It is possible in these states: running, degraded.",
+      "request_id": "…",
+      "state": "stopped",
+      "status": 409,
+      "title": "The instance's state forbids it",
+      "type": "https://rockpool.dev/problems/state-forbids"
+    }
+    "#);
     assert_eq!(act("access").await.problem(), pair(409, "state-forbids"));
     assert_eq!(act("stop").await.status, 200);
     assert_eq!(act("start").await.status, 202);

@@ -106,7 +106,9 @@ impl Inner {
             }
             let starting = ProcessRecord::Starting { boot_id: self.boot_id.clone() };
             machine.set_process_record(&starting).map_err(folder("record of the process"))?;
-            *active = Some(self.start(machine, boot, &config.image, &mut command, tasks.clone()).inspect_err(|_| machine.clear_process_record())?);
+            *active = Some(
+                self.start(machine, boot, &config.image, &mut command, tasks.clone()).inspect_err(|_| machine.clear_process_record())?,
+            );
         }
         if let Some(events) = self.events.get() {
             for check in checks {
@@ -118,18 +120,26 @@ impl Inner {
     }
 
     /// Starts the process and records it. On an error nothing of it is left.
-    fn start(&self, machine: &Arc<Machine>, boot: &Boot, image: &str, command: &mut Command, tasks: CancellationToken) -> Result<Active, Unbootable> {
+    fn start(
+        &self,
+        machine: &Arc<Machine>,
+        boot: &Boot,
+        image: &str,
+        command: &mut Command,
+        tasks: CancellationToken,
+    ) -> Result<Active, Unbootable> {
         let mut child = command.spawn().map_err(|source| Unbootable::Start { image: image.to_owned(), source })?;
         let lifeline = child.stdin.take();
-        let run = Run::new(&child);
-        let record = proc_table::row(run.pid()).ok_or_else(|| io::Error::other("the new process is not in the kernel's table")).and_then(|row| {
-            machine.set_process_record(&ProcessRecord::Running {
-                boot_id: self.boot_id.clone(),
-                pid: run.pid(),
-                start_time: row.start_time,
-                instance_id: boot.instance_id.clone(),
-            })
-        });
+        let run = Run::new(&child, machine);
+        let record =
+            proc_table::row(run.pid()).ok_or_else(|| io::Error::other("the new process is not in the kernel's table")).and_then(|row| {
+                machine.set_process_record(&ProcessRecord::Running {
+                    boot_id: self.boot_id.clone(),
+                    pid: run.pid(),
+                    start_time: row.start_time,
+                    instance_id: boot.instance_id.clone(),
+                })
+            });
         if let Err(source) = record {
             run.kill();
             // It is killed, so that this does not wait.

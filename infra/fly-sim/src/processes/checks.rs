@@ -104,8 +104,7 @@ impl Plan {
         let asked = format!("HTTP {} http://{address}{}", request.method(), request.uri());
         let failed = |error: &dyn std::fmt::Display| format!("{asked}: {error}");
         let stream = TcpStream::connect(address).await.map_err(|error| failed(&error))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
         let exchange = async {
             let answer = sender.send_request(request).await.map_err(|error| failed(&error))?;
             let status = answer.status();

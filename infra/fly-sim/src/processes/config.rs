@@ -1,10 +1,13 @@
 //! The parts of a machine's configuration that a host acts on. Everything else in it is the API's business.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+/// Where programs listen that are told nothing.
+const DEFAULT_PORT: u16 = 8080;
 
 /// `fly.MachineConfig`, as far as it matters here. Clients send `null` for what they leave out, so `null` means absent everywhere.
 #[derive(Debug, Default, Deserialize)]
@@ -110,8 +113,17 @@ pub(super) struct Rootfs {
 }
 
 impl Config {
-    pub(super) fn internal_ports(&self) -> BTreeSet<u16> {
-        self.services.iter().map(|service| service.internal_port).collect()
+    /// The ports that the machine serves; the first is the one that its program listens on by default.
+    ///
+    /// A machine without services still listens for itself, and on one host two of them may not meet on the same port.
+    pub(super) fn internal_ports(&self) -> Vec<u16> {
+        let mut ports: Vec<u16> = Vec::new();
+        for service in &self.services {
+            if !ports.contains(&service.internal_port) {
+                ports.push(service.internal_port);
+            }
+        }
+        if ports.is_empty() { vec![DEFAULT_PORT] } else { ports }
     }
 
     /// Whether what the machine wrote to its root outlives a stop.
@@ -127,17 +139,18 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
 /// A Go duration (`"15s"`, `"1m30s"`) or integer nanoseconds; both are taken by the Machines API.
 fn go_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let refused = |value: &dyn std::fmt::Display| serde::de::Error::custom(format!("{value} is no duration"));
-    match Value::deserialize(deserializer)? {
+    // Go's clients send zero for what they leave out.
+    let stated = match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
         Value::Number(number) => Ok(Some(Duration::from_nanos(number.as_u64().ok_or_else(|| refused(&number))?))),
-        Value::String(text) if text.is_empty() => Ok(None),
-        Value::String(text) if text == "0" => Ok(Some(Duration::ZERO)),
+        Value::String(text) if matches!(text.as_str(), "" | "0") => Ok(None),
         Value::String(text) => {
             let parsed: jiff::SignedDuration = text.parse().map_err(|_| refused(&text))?;
             Duration::try_from(parsed).map(Some).map_err(|_| refused(&text))
         }
         other => Err(refused(&other)),
-    }
+    };
+    stated.map(|duration| duration.filter(|duration| !duration.is_zero()))
 }
 
 #[cfg(test)]
@@ -145,7 +158,9 @@ mod tests {
     use super::*;
 
     fn interval(value: Value) -> Result<Option<Duration>, String> {
-        serde_json::from_value::<Check>(serde_json::json!({"interval": value})).map(|check| check.interval).map_err(|error| error.to_string())
+        serde_json::from_value::<Check>(serde_json::json!({"interval": value}))
+            .map(|check| check.interval)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -158,7 +173,9 @@ mod tests {
         assert_eq!(interval("250ms".into()), Ok(Some(Duration::from_millis(250))));
         assert_eq!(interval("10µs".into()), Ok(Some(Duration::from_micros(10))));
         assert_eq!(interval(15_000_000_000_u64.into()), seconds(15));
-        assert_eq!(interval(Value::Null), Ok(None));
+        for absent in [Value::Null, "".into(), "0".into(), "0s".into(), 0.into()] {
+            assert_eq!(interval(absent), Ok(None));
+        }
         assert!(interval("soon".into()).is_err());
         assert!(interval("-1s".into()).is_err());
     }

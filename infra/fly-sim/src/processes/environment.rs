@@ -32,14 +32,14 @@ pub(super) fn environment(boot: &Boot, config: &Config, program: &Program, ports
     if let Some(memory_mb) = config.guest.memory_mb {
         set("FLY_VM_MEMORY_MB", memory_mb.to_string().into());
     }
-    // The first service is the one that a program listens for by default; further ones are named by their internal port.
-    for (nth, service) in config.services.iter().enumerate() {
-        if let Some(port) = ports.services.get(&service.internal_port) {
+    // A program listens on the first port by default; further ones are named by their internal port.
+    for (nth, internal_port) in config.internal_ports().into_iter().enumerate() {
+        if let Some(port) = ports.services.get(&internal_port) {
             let listen = OsString::from(format!("127.0.0.1:{port}"));
             if nth == 0 {
                 set("ROCKPOOL_LISTEN", listen.clone());
             }
-            set(&format!("ROCKPOOL_LISTEN_{}", service.internal_port), listen);
+            set(&format!("ROCKPOOL_LISTEN_{internal_port}"), listen);
         }
     }
     set("ROCKPOOL_METRICS_LISTEN", format!("127.0.0.1:{}", ports.metrics).into());

@@ -25,7 +25,7 @@ impl Ports {
     ///
     /// A port is free for as long as this function looks, no longer: whoever loses it to a stranger before the program binds it sees the
     /// program fail, and the next boot chooses another.
-    pub(super) fn settle(recorded: Option<&Self>, internal_ports: &BTreeSet<u16>, taken: &BTreeSet<u16>) -> io::Result<Self> {
+    pub(super) fn settle(recorded: Option<&Self>, internal_ports: &[u16], taken: &BTreeSet<u16>) -> io::Result<Self> {
         let mut choice = Choice { taken, held: Vec::new() };
         let services = internal_ports
             .iter()
@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn recorded_ports_are_kept_while_they_are_free_and_no_two_are_equal() {
-        let wanted = BTreeSet::from([8080, 9000]);
+        let wanted = [8080, 9000];
         let first = Ports::settle(None, &wanted, &BTreeSet::new()).unwrap();
         assert_eq!(first.all().collect::<BTreeSet<_>>().len(), 4);
         assert_eq!(Ports::settle(Some(&first), &wanted, &BTreeSet::new()).unwrap(), first);
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn a_port_that_was_taken_meanwhile_or_belongs_to_another_machine_is_chosen_anew() {
-        let wanted = BTreeSet::from([8080]);
+        let wanted = [8080];
         let first = Ports::settle(None, &wanted, &BTreeSet::new()).unwrap();
         let stranger = TcpListener::bind((Ipv4Addr::LOCALHOST, first.services[&8080])).unwrap();
         let others = BTreeSet::from([first.gateway]);

@@ -49,6 +49,7 @@ pub(super) async fn end(machine: &Machine, boot_id: &str, signal: i32, patience:
         // None, or a boot of the kernel ago: all of its processes went with that.
         _ => {}
     }
+    wait_until(KILL_GRACE, || !proc_table::kill_started_in(machine.id(), machine.folder())).await;
     machine.clear_process_record();
     Ok(())
 }

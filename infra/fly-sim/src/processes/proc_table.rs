@@ -1,6 +1,8 @@
 //! What the kernel says about processes: `/proc/<pid>/stat`, see `proc_pid_stat(5)`.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
@@ -63,6 +65,27 @@ pub(super) fn signal_group(group: i32, signal: Signal) {
     {
         tracing::warn!(group, %signal, %error, "a signal could not be sent to a group");
     }
+}
+
+/// Ends at once every process that was started in a machine, whatever group or parent it has by now: a supervisor gives its gateway a
+/// group of its own, and a daemon leaves both. What they all keep is the environment, which names the machine and its folder. Returns
+/// whether there was any.
+pub(super) fn kill_started_in(machine: &str, folder: &Path) -> bool {
+    let id = format!("FLY_MACHINE_ID={machine}");
+    let folder = [folder.as_os_str().as_bytes(), b"/"].concat();
+    let Ok(table) = std::fs::read_dir("/proc") else { return false };
+    let mut any = false;
+    for pid in table.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok()) {
+        // An ended process has no environment any more, and somebody else's cannot be read.
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
+        let mut variables = environment.split(|byte| *byte == 0);
+        // Both are asked for: a person's shell may stand in the folder, but it bears no machine's name.
+        if variables.any(|variable| variable == id.as_bytes()) && environment.windows(folder.len()).any(|window| window == folder) {
+            any = true;
+            signal_process(pid, Signal::SIGKILL);
+        }
+    }
+    any
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::Child;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,6 +14,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
+use super::machine::Machine;
 use super::proc_table;
 use crate::host::Exit;
 
@@ -22,6 +24,9 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 /// A main process and its group.
 pub(super) struct Run {
     pid: i32,
+    /// The machine and its folder, which the environment of all its processes names.
+    machine: String,
+    folder: PathBuf,
     /// Whether the process was collected. Its number, and its group's, may belong to somebody else from then on, so signals are sent under this lock only.
     collected: Mutex<bool>,
     asked_to_end: AtomicBool,
@@ -29,9 +34,16 @@ pub(super) struct Run {
 }
 
 impl Run {
-    pub(super) fn new(child: &Child) -> Arc<Self> {
+    pub(super) fn new(child: &Child, machine: &Machine) -> Arc<Self> {
         let pid = i32::try_from(child.id()).expect("the kernel's process ids fit 31 bits");
-        Arc::new(Self { pid, collected: Mutex::new(false), asked_to_end: AtomicBool::new(false), exit: watch::Sender::new(None) })
+        Arc::new(Self {
+            pid,
+            machine: machine.id().to_owned(),
+            folder: machine.folder().to_owned(),
+            collected: Mutex::new(false),
+            asked_to_end: AtomicBool::new(false),
+            exit: watch::Sender::new(None),
+        })
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -58,7 +70,7 @@ impl Run {
         proc_table::signal_group(self.pid, Signal::SIGKILL);
         let deadline = Instant::now() + KILL_GRACE;
         let mut pause = Duration::from_millis(1);
-        while proc_table::group_lives(self.pid) && Instant::now() < deadline {
+        while (proc_table::kill_started_in(&self.machine, &self.folder) || proc_table::group_lives(self.pid)) && Instant::now() < deadline {
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(50));
         }

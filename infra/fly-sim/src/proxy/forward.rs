@@ -66,7 +66,13 @@ async fn connect(edge: &Edge, app: &str) -> Result<(Target, TcpStream), Response
     Err(refusal(StatusCode::BAD_GATEWAY, "the machine of this app does not answer\n"))
 }
 
-async fn exchange(edge: Arc<Edge>, client: SocketAddr, mut request: Request<Incoming>, target: Target, stream: TcpStream) -> Response<Body> {
+async fn exchange(
+    edge: Arc<Edge>,
+    client: SocketAddr,
+    mut request: Request<Incoming>,
+    target: Target,
+    stream: TcpStream,
+) -> Response<Body> {
     let version = request.version();
     let websocket = version == Version::HTTP_11 && headers::wants_websocket(request.headers());
     let clients_end = websocket.then(|| hyper::upgrade::on(&mut request));
@@ -135,7 +141,8 @@ fn rewrite(request: &mut Request<Incoming>, websocket: bool, client: SocketAddr,
 /// Carries bytes both ways until one side ends or the edge does.
 async fn tunnel(edge: Arc<Edge>, clients_end: OnUpgrade, machines_end: OnUpgrade) {
     let carried = edge.closing.run_until_cancelled(async {
-        let (clients_end, machines_end): (Upgraded, Upgraded) = tokio::try_join!(clients_end, machines_end).map_err(std::io::Error::other)?;
+        let (clients_end, machines_end): (Upgraded, Upgraded) =
+            tokio::try_join!(clients_end, machines_end).map_err(std::io::Error::other)?;
         tokio::io::copy_bidirectional(&mut TokioIo::new(clients_end), &mut TokioIo::new(machines_end)).await
     });
     if let Some(Err(error)) = carried.await {

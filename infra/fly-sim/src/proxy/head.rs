@@ -26,7 +26,9 @@ pub(super) enum Head {
 
 /// Reads up to the end of the head, for as long as `patience` says.
 pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin), patience: Duration) -> io::Result<Head> {
-    timeout(patience, read_patiently(stream)).await.unwrap_or(Ok(Head::Refused(http::StatusCode::REQUEST_TIMEOUT, "the request's head did not come\n")))
+    timeout(patience, read_patiently(stream))
+        .await
+        .unwrap_or(Ok(Head::Refused(http::StatusCode::REQUEST_TIMEOUT, "the request's head did not come\n")))
 }
 
 async fn read_patiently(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Head> {
@@ -39,7 +41,11 @@ async fn read_patiently(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Hea
             return Ok(Head::Refused(http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's head is too long\n"));
         }
         if stream.read_buf(&mut bytes).await? == 0 {
-            return Ok(if bytes.is_empty() { Head::Nothing } else { Head::Refused(http::StatusCode::BAD_REQUEST, "the request's head is not whole\n") });
+            return Ok(if bytes.is_empty() {
+                Head::Nothing
+            } else {
+                Head::Refused(http::StatusCode::BAD_REQUEST, "the request's head is not whole\n")
+            });
         }
     }
 }
@@ -59,7 +65,10 @@ fn end(bytes: &[u8]) -> Option<usize> {
 
 fn judge(bytes: BytesMut, end: usize) -> Head {
     let has = |name: &str| {
-        bytes[..end].split(|&byte| byte == b'\n').filter_map(|line| line.split(|&byte| byte == b':').next()).any(|field| field.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+        bytes[..end]
+            .split(|&byte| byte == b'\n')
+            .filter_map(|line| line.split(|&byte| byte == b':').next())
+            .any(|field| field.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
     };
     if has("content-length") && has("transfer-encoding") {
         return Head::Refused(http::StatusCode::BAD_REQUEST, "a request has either a Content-Length or a Transfer-Encoding\n");

@@ -111,7 +111,8 @@ mod tests {
 
     #[test]
     fn what_a_client_says_of_itself_is_appended_to_or_replaced() {
-        let mut fields = headers(&[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8"), ("fly-client-ip", "1.2.3.4"), ("via", "1.1 me")]);
+        let mut fields =
+            headers(&[("x-forwarded-for", "1.2.3.4"), ("x-forwarded-for", "5.6.7.8"), ("fly-client-ip", "1.2.3.4"), ("via", "1.1 me")]);
         add_forwarded(&mut fields, "[::ffff:127.0.0.1]:5".parse().unwrap(), 8082, "fra", Version::HTTP_11);
         assert_eq!(fields["x-forwarded-for"], "1.2.3.4, 5.6.7.8, 127.0.0.1");
         assert_eq!(fields["fly-client-ip"], "127.0.0.1");

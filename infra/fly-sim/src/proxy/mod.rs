@@ -19,6 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -132,15 +134,25 @@ async fn serve_request(edge: Arc<Edge>, mut stream: TcpStream, client: SocketAdd
     let stream = tokio::io::join(io::Cursor::new(head).chain(reader), writer);
     let service = service_fn(|request| {
         let edge = Arc::clone(&edge);
-        async move { Ok::<_, Infallible>(forward::forward(edge, client, request).await) }
+        async move {
+            let mut answer = forward::forward(edge, client, request).await;
+            // hyper's own switch against a second request would also close a WebSocket's connection in the answer that opens it.
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
-    http1::Builder::new().keep_alive(false).timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).with_upgrades().await?;
+    http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service).with_upgrades().await?;
     Ok(())
 }
 
 /// Answers a request whose head was not worth handing on.
-async fn refuse(mut stream: TcpStream, status: http::StatusCode, text: &str) -> io::Result<()> {
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}", text.len());
+async fn refuse(mut stream: TcpStream, status: StatusCode, text: &str) -> io::Result<()> {
+    let answer = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+        text.len()
+    );
     stream.write_all(answer.as_bytes()).await?;
     stream.shutdown().await
 }

@@ -112,7 +112,10 @@ async fn ports_stay_with_a_machine_and_are_never_shared() {
     assert_eq!(again.port("unknown", 8080), None);
     let mut other = boot(WAIT, service.clone());
     other.machine = "another".to_owned();
+    // Nor does one without services listen where everybody would.
+    other.config["services"] = json!([]);
     again.boot(other).await.unwrap();
+    assert!(again.port("another", 8080).is_some_and(|port| port != 8080));
     assert_ne!(again.port("another", 8080), Some(first));
 
     let stranger = std::net::TcpListener::bind(("127.0.0.1", first)).unwrap();

@@ -1,5 +1,7 @@
 //! Machines as real processes: small shell scripts, real signals, real folders.
 
+#![allow(clippy::unwrap_used, reason = "the lint exempts tests, but not the functions that tests share")]
+
 mod boots;
 mod ends;
 mod health;

@@ -159,7 +159,8 @@ async fn a_start_that_was_cut_off_before_its_record_is_waited_for_and_otherwise_
     let log = std::fs::File::create(machine_folder(folder.path()).join("machine.log")).unwrap();
     log.lock().unwrap();
     let output = log.try_clone().unwrap();
-    let child = Stranger(Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).stdout(output).process_group(0).spawn().unwrap());
+    let child =
+        Stranger(Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).stdout(output).process_group(0).spawn().unwrap());
     drop(log);
 
     let processes = open(folder.path());

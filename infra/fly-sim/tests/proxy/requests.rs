@@ -91,6 +91,23 @@ async fn who_has_no_machine_is_told_so() {
 }
 
 #[tokio::test]
+async fn one_connection_carries_one_request() {
+    let edge = Edge::new().await;
+    let (listener, route) = machine().await;
+    edge.route("a", route);
+    let request = "GET / HTTP/1.1\r\nHost: a.localhost\r\n\r\n";
+    let twice = request.repeat(2);
+    let (answer, head) = tokio::join!(edge.ask(&twice), async {
+        let (mut stream, head) = accept(&listener).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none").await.unwrap();
+        head
+    });
+    assert_eq!(field(&head, "connection"), Some("close"));
+    assert_eq!(field(&answer, "connection"), Some("close"));
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+}
+
+#[tokio::test]
 async fn a_machine_that_breaks_off_is_a_bad_gateway() {
     let edge = Edge::new().await;
     let (listener, route) = machine().await;

@@ -61,8 +61,10 @@ async fn an_app_is_reachable_while_its_machine_is_started_uncordoned_and_healthy
         "ports": [{"port": 443, "handlers": ["tls", "http"]}, {"port": 80, "handlers": ["http"], "force_https": true}],
         "checks": [{"type": "http", "path": "/live", "interval": "1s", "timeout": "5s"}],
     });
-    let config = json!({"image": "registry.fly.io/sample:1", "services": [service], "guest": {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256}});
-    let (status, machine) = call(&simulator, Method::POST, "/v1/apps/sample/machines", json!({"name": "m", "region": "fra", "config": config})).await;
+    let config =
+        json!({"image": "registry.fly.io/sample:1", "services": [service], "guest": {"cpu_kind": "shared", "cpus": 1, "memory_mb": 256}});
+    let (status, machine) =
+        call(&simulator, Method::POST, "/v1/apps/sample/machines", json!({"name": "m", "region": "fra", "config": config})).await;
     assert_eq!(status, 200, "{machine}");
     let path = format!("/v1/apps/sample/machines/{}", machine["id"].as_str().unwrap());
     let (status, waited) = call(&simulator, Method::GET, &format!("{path}/wait?state=started&timeout=30"), Value::Null).await;

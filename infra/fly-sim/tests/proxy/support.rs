@@ -103,5 +103,9 @@ pub(crate) async fn rest(stream: &mut TcpStream) -> String {
 /// The value of a header field in a message's text.
 pub(crate) fn field<'a>(message: &'a str, name: &str) -> Option<&'a str> {
     let head = message.split("\r\n\r\n").next().unwrap_or_default();
-    head.lines().skip(1).filter_map(|line| line.split_once(": ")).find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    head.lines()
+        .skip(1)
+        .filter_map(|line| line.split_once(": "))
+        .find(|(field, _)| field.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
 }

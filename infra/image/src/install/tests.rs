@@ -123,6 +123,20 @@ fn an_end_between_renaming_and_marking_only_warms_again() {
 }
 
 #[test]
+fn a_moved_installation_is_mended_and_one_behind_a_link_is_found() {
+    let bench = Bench::new();
+    bench.install().0.unwrap();
+    fs::rename(bench.path("gw"), bench.path("moved")).unwrap();
+    assert_eq!(installed(Family::Openclaw, &bench.path("moved")), None);
+    fs::rename(bench.path("moved"), bench.path("shelf-gw")).unwrap();
+    std::os::unix::fs::symlink(bench.path("shelf-gw"), bench.path("gw")).unwrap();
+    let (mended, heard) = bench.install();
+    assert_eq!(heard.phases, [Phase::Warming]);
+    assert_eq!(mended.unwrap().home, fs::canonicalize(bench.path("shelf-gw")).unwrap());
+    assert!(installed(Family::Openclaw, &bench.path("gw")).is_some());
+}
+
+#[test]
 fn another_recipe_replaces_the_installation() {
     let bench = Bench::new();
     bench.install().0.unwrap();

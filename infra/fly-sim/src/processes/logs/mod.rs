@@ -9,6 +9,7 @@ mod segment;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,7 +39,8 @@ impl Log {
     /// which they inherit, and so outlives this host.
     pub(super) fn writer(&self) -> io::Result<File> {
         self.observe(true)?;
-        let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        // Nobody else may read it: programs print what they should not. The machine's own get it opened.
+        let file = OpenOptions::new().create(true).append(true).mode(0o600).open(&self.path)?;
         if let Err(error) = file.try_lock() {
             // Something of an ended machine left its group and still writes. The lock only guards the moment between a start and its record.
             tracing::warn!(path = %self.path.display(), %error, "an earlier process still has the log open");

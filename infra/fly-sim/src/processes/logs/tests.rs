@@ -19,7 +19,7 @@ fn messages(lines: &[Line]) -> Vec<&str> {
 
 #[test]
 fn a_reader_that_asks_after_its_last_line_sees_every_line_once_and_in_order() {
-    let Fixture { log, .. } = fixture(1 << 20);
+    let Fixture { folder: _folder, log } = fixture(1 << 20);
     let mut writer = log.writer().unwrap();
     let (mut seen, mut cursor) = (Vec::new(), 0);
     // Lines without a time, with an old one and with one in the future.
@@ -37,7 +37,7 @@ fn a_reader_that_asks_after_its_last_line_sees_every_line_once_and_in_order() {
 
 #[test]
 fn a_stated_time_between_two_looks_is_believed() {
-    let Fixture { log, .. } = fixture(1 << 20);
+    let Fixture { folder: _folder, log } = fixture(1 << 20);
     let mut writer = log.writer().unwrap();
     let now = jiff::Timestamp::now();
     writeln!(writer, r#"{{"time":"{now}","level":"error","message":"x"}}"#).unwrap();
@@ -60,7 +60,7 @@ fn times_stay_the_same_when_the_log_is_opened_again() {
 
 #[test]
 fn an_unfinished_line_waits_for_its_end_or_for_the_machines() {
-    let Fixture { log, .. } = fixture(1 << 20);
+    let Fixture { folder: _folder, log } = fixture(1 << 20);
     let mut writer = log.writer().unwrap();
     write!(writer, "half").unwrap();
     assert!(log.lines_after(0, 10).unwrap().is_empty());
@@ -85,7 +85,7 @@ fn a_log_that_grew_too_large_is_turned_under_its_writer_and_one_old_part_is_kept
 
 #[test]
 fn the_log_is_held_for_as_long_as_somebody_has_it_open_for_writing() {
-    let Fixture { log, .. } = fixture(100);
+    let Fixture { folder: _folder, log } = fixture(100);
     let writer = log.writer().unwrap();
     let inherited = writer.try_clone().unwrap();
     drop(writer);

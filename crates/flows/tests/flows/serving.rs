@@ -1,0 +1,137 @@
+//! Start, stop and restart.
+
+use domain::{State, Wanted};
+use durable::Outcome;
+use durable::testing::{Adversity, Schedule};
+use flows::testing::{Conditions, Sickness};
+use std::time::Duration;
+
+use crate::play::{Part, Play};
+
+fn start() -> Play {
+    Play::new("start", Part::Start)
+}
+
+fn stop() -> Play {
+    Play::new("stop", Part::Stop)
+}
+
+/// A hopeless gateway is looked at less often, so that a performance stays short.
+fn patient() -> Conditions {
+    Conditions { look_again: Duration::from_secs(100), ..Conditions::default() }
+}
+
+#[test]
+fn a_start_and_a_stop_do_what_they_say() {
+    let (_, set) = start().perform(&Schedule::calm());
+    let instance = set.desk.instance().expect("it is there");
+    assert_eq!((instance.state, instance.wanted, instance.trouble), (State::Running, Wanted::Running, None));
+    let (_, set) = stop().perform(&Schedule::calm());
+    let instance = set.desk.instance().expect("it is there");
+    assert_eq!((instance.state, instance.wanted), (State::Stopped, Wanted::Stopped));
+}
+
+#[test]
+fn a_start_without_its_volume_fails_closed() {
+    let play = Play { before: |_, world| world.provider().volumes.clear(), ..start() };
+    let (finish, set) = play.perform_unjudged(&Schedule::calm());
+    assert!(matches!(finish.outcome(), Some(Outcome::Failed { step, .. }) if step == "check_volume"), "{:?}", finish.run.phase);
+    let provider = set.world.provider();
+    assert_eq!((provider.complaints.len(), provider.volumes.len(), provider.machines[0].boots), (0, 0, 1), "it was left as it was");
+    let instance = set.desk.instance().expect("it is there");
+    assert!(instance.state == State::Stopped && instance.trouble.is_some());
+}
+
+#[test]
+fn a_restart_restarts_once() {
+    let process = Play::new("restart_process", Part::RestartProcess).perform(&Schedule::calm()).1;
+    let machine = Play::new("restart_machine", Part::RestartMachine).perform(&Schedule::calm()).1;
+    let counts = |set: &crate::play::Set| {
+        let provider = set.world.provider();
+        (provider.machines[0].process_restarts.len(), provider.machines[0].boots)
+    };
+    assert_eq!((counts(&process), counts(&machine)), ((1, 1), (0, 2)));
+}
+
+#[test]
+fn a_process_is_restarted_once_whatever_is_lost_on_the_way() {
+    let play = Play::new("restart_process", Part::RestartProcess);
+    let points = play.rehearsal().points();
+    for index in 0..points.len() {
+        for adversity in [Adversity::LostAnswer, Adversity::CrashAfter, Adversity::Duplicate] {
+            let (_, set) = play.perform(&Schedule::calm().and(index, adversity));
+            assert_eq!(set.world.provider().machines[0].process_restarts.len(), 1, "{adversity:?} at {}", points[index]);
+        }
+    }
+}
+
+#[test]
+fn a_gateway_that_stays_silent_after_a_start_is_degraded_and_keeps_its_machine() {
+    let play = Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..start() };
+    let (finish, set) = play.perform(&Schedule::calm());
+    assert_eq!(finish.outcome(), Some(&Outcome::Succeeded));
+    assert_eq!(set.desk.instance().map(|instance| instance.state), Some(State::Degraded));
+}
+
+#[test]
+fn a_stop_of_a_silent_gateway_can_be_called_off() {
+    let play = Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..Play::new("stop_of_a_silent_gateway", Part::Stop) };
+    let points = play.rehearsal().points().len();
+    for index in 0..points {
+        let (finish, set) = play.perform(&Schedule::calm().and(index, Adversity::Cancel));
+        let instance = set.desk.instance().expect("it is there");
+        let expected = if finish.cancel_accepted { (State::Running, Wanted::Running) } else { (State::Stopped, Wanted::Stopped) };
+        assert_eq!((instance.state, instance.wanted), expected, "called off at {index}");
+    }
+}
+
+#[test]
+fn a_start_that_was_called_off_leaves_the_machine_off_and_the_wish_as_it_was() {
+    let play = start();
+    let points = play.rehearsal().points().len();
+    let mut accepted = 0;
+    for index in 0..points {
+        let (finish, set) = play.perform(&Schedule::calm().and(index, Adversity::Cancel));
+        let instance = set.desk.instance().expect("it is there");
+        accepted += usize::from(finish.cancel_accepted);
+        let expected = if finish.cancel_accepted { (State::Stopped, Wanted::Stopped) } else { (State::Running, Wanted::Running) };
+        assert_eq!((instance.state, instance.wanted), expected, "called off at {index}");
+    }
+    assert!(accepted > 5, "only {accepted} were accepted");
+}
+
+#[test]
+fn a_machine_that_does_not_come_back_is_degraded() {
+    let before = |_: &crate::desk::Desk, world: &flows::testing::FakeWorld| world.provider().conditions.cannot_boot = true;
+    let play = Play { before, ..Play::new("restart_of_a_broken_machine", Part::RestartMachine) };
+    let (finish, set) = play.perform(&Schedule::calm());
+    assert_eq!(finish.outcome(), Some(&Outcome::Succeeded));
+    assert_eq!(set.desk.instance().map(|instance| instance.state), Some(State::Degraded));
+}
+
+#[test]
+fn every_single_adversity_of_a_start_ends_well() {
+    start().every_single_adversity();
+    Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..Play::new("start_of_a_silent_gateway", Part::Start) }
+        .every_single_adversity();
+}
+
+#[test]
+fn every_single_adversity_of_a_stop_ends_well() {
+    stop().every_single_adversity();
+}
+
+#[test]
+fn every_single_adversity_of_a_restart_ends_well() {
+    Play::new("restart_process", Part::RestartProcess).every_single_adversity();
+    Play::new("restart_machine", Part::RestartMachine).every_single_adversity();
+}
+
+#[test]
+fn pairs_of_adversities_of_start_stop_and_restart_end_well() {
+    for play in [start(), stop(), Play::new("restart_machine", Part::RestartMachine)] {
+        play.every_unknown_effect_before_the_way_forward_ends();
+        play.by_chance(3, 2, 100);
+        play.by_chance(4, 3, 50);
+    }
+}
