@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use domain::InstanceId;
 use durable::{Attempt, Clock, Setback};
 use flows::ports::Gateways;
-use reqwest::{Client, Method, StatusCode};
+use reqwest::{Client, Method, Response, StatusCode};
 use serde::Deserialize;
 
 /// How long the supervisor is asked to hold a health request that is not ready.
@@ -25,6 +25,12 @@ const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Seconds between two looks at a gateway that did not hold the long poll.
 const LOOK_AGAIN_SECONDS: u64 = 2;
+
+/// The supervisor's report is a few hundred bytes.
+const LARGEST_REPORT: usize = 64 * 1024;
+
+/// Characters of a phase that are shown; all that there are have fewer.
+const LONGEST_PHASE: usize = 32;
 
 /// Who gives the orders, as supervisors log it.
 const ISSUED_BY: &str = "control-plane";
@@ -64,14 +70,14 @@ impl Gateways for Supervisors {
             Ok(answer) => answer,
             Err(error) => return Err(Setback::not_yet(LOOK_AGAIN_SECONDS, unreachable(&error))),
         };
-        match answer.status() {
-            StatusCode::OK => Ok(()),
-            status => match answer.json::<Report>().await {
-                Ok(report) if report.gateway.phase == "refused" => Err(Setback::fatal("the gateway refuses its configuration")),
-                Ok(report) => Err(Setback::not_yet(LOOK_AGAIN_SECONDS, format!("the gateway is {}", report.gateway.phase))),
-                // Somebody before the supervisor answered: the provider's proxy, before the machine is routed.
-                Err(_) => Err(Setback::not_yet(LOOK_AGAIN_SECONDS, format!("its address answers {status}"))),
-            },
+        let status = answer.status();
+        let not_yet = |why| Err(Setback::not_yet(LOOK_AGAIN_SECONDS, why));
+        match report(answer).await.as_ref().map(|report| report.gateway.phase.as_str()) {
+            Some("ready") if status == StatusCode::OK => Ok(()),
+            Some("refused") => Err(Setback::fatal("the gateway refuses its configuration")),
+            Some(phase) => not_yet(format!("the gateway is {}", phase.chars().take(LONGEST_PHASE).collect::<String>())),
+            // Somebody before the supervisor answered, whatever the status: the provider's proxy, before the machine is routed.
+            None => not_yet(format!("its address answers {status}, but not with a supervisor's report")),
         }
     }
 
@@ -102,6 +108,18 @@ impl Gateways for Supervisors {
             Err(error) => Err(Setback::retry(unreachable(&error))),
         }
     }
+}
+
+/// Reads a supervisor's report, if that is what the answer is. What a tenant's machine sends is read no further than a report is long.
+async fn report(mut answer: Response) -> Option<Report> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.ok()? {
+        if body.len() + chunk.len() > LARGEST_REPORT {
+            return None;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    serde_json::from_slice(&body).ok()
 }
 
 /// A sentence for the timeline, without the address: the timeline already belongs to the instance.

@@ -100,11 +100,12 @@ impl Drive<'_, '_> {
         }
     }
 
-    /// Too little time left. A claim that got nothing done still counts, or a worker without time would spin for ever.
+    /// Too little time left. Unlike a pause it does not forget the claims: only progress does, or workers without time would spin
+    /// for ever.
     async fn yield_now(&mut self) -> Turn {
         let now = self.grip.clock.now();
         let mut next = self.grip.record.clone();
-        let claims = if self.grip.got_on() { 0 } else { next.claims };
+        let claims = next.claims;
         pause(&mut next, now, &self.grip.timing);
         next.claims = claims;
         match self.grip.write(next, self.grip.guard()).await {

@@ -27,7 +27,6 @@ pub(crate) struct Grip {
     held: Held,
     until: Timestamp,
     size: usize,
-    got_on: bool,
 }
 
 /// What the run does next, once a walk has ended or was interrupted.
@@ -89,15 +88,11 @@ impl Grip {
         until: Timestamp,
     ) -> Self {
         let size = bytes(&record);
-        Self { journal, clock, timing, record, held, until, size, got_on: false }
+        Self { journal, clock, timing, record, held, until, size }
     }
 
     pub(crate) fn run(&self) -> &RunId {
         &self.record.id
-    }
-
-    pub(crate) const fn got_on(&self) -> bool {
-        self.got_on
     }
 
     /// Whether a commit or an end still depends on nobody having asked to cancel.
@@ -146,14 +141,6 @@ impl Grip {
         shape(&mut next);
         self.write(next, guard).await?;
         self.size += grown;
-        self.got_on = true;
-        Ok(())
-    }
-
-    /// Records one thing undone on the way back.
-    pub(crate) async fn advance_back(&mut self, next: Record) -> Result<(), Refused> {
-        self.write(next, Guard::None).await?;
-        self.got_on = true;
         Ok(())
     }
 

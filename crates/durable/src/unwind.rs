@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use crate::drive::{Drive, Turn, park_in};
 use crate::grip::{Next, place_of};
+use crate::journal::Guard;
 use crate::record::{Record, Undone};
 use crate::run::Limits;
 use crate::verdict::{Verdict, judge};
@@ -55,7 +56,7 @@ impl Drive<'_, '_> {
         if let Some(why) = &park {
             park_in(&mut next, why.clone());
         }
-        match (self.grip.advance_back(next).await, park) {
+        match (self.grip.write(next, Guard::None).await, park) {
             (Ok(()), None) => None,
             (Ok(()), Some(why)) => Some(ControlFlow::Break(self.parked(why))),
             (Err(refused), _) => Some(ControlFlow::Continue(refused.into_next(false))),

@@ -41,7 +41,7 @@ pub(crate) fn judge<T>(
         Some(Ok(value)) => return Verdict::Done(value),
         Some(Err(Setback::Fatal { why })) => return Verdict::Over { why: shorten(why), ambiguous: false },
         Some(Err(Setback::NotYet { look_again_in, why })) => (Some(look_again_in), why, false),
-        Some(Err(Setback::Retry { after, why })) => (after.map(|after| after.max(timing.settle)), why, true),
+        Some(Err(Setback::Retry { after, why })) => (after, why, true),
         None => (None, "it had not answered when the worker's time was over".to_owned(), true),
     };
     trying.said = shorten(why);

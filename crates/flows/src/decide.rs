@@ -53,7 +53,14 @@ pub enum Decision {
 
 /// Decides what a verb means for an instance as it was read, with the run that it names.
 #[must_use]
-pub fn decide(deployment: &Deployment, read: &Instance, current: Option<&Record>, ask: Ask, fresh: OperationId, now: Timestamp) -> Decision {
+pub fn decide(
+    deployment: &Deployment,
+    read: &Instance,
+    current: Option<&Record>,
+    ask: Ask,
+    fresh: OperationId,
+    now: Timestamp,
+) -> Decision {
     let parked = current.filter(|record| matches!(record.phase, Phase::Parked { .. }));
     if ask.verb == Verb::Delete {
         if let Some(parked) = parked.filter(|record| record.kind != plan::Kind::Retire.as_str()) {
@@ -161,3 +168,6 @@ pub fn repair(read: &Instance, fresh: OperationId, now: Timestamp) -> Option<(In
 pub(crate) fn within_window(health: &Health, now: Timestamp) -> Vec<Climbed> {
     health.climbed.iter().copied().filter(|climbed| now.duration_since(climbed.at) < LADDER_WINDOW).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,9 +71,9 @@ pub fn weigh(live: &BTreeMap<Region, usize>, suspects: &[Suspect], open: Option<
     let populated = live.values().filter(|count| **count > 0).count();
     let ours = populated > 1 && down.len() * 2 > populated;
     let incident = carry_on(open, &down, ours, minute);
-    let opened = incident.as_ref().is_some_and(|now| {
-        !down.is_empty() && open.is_none_or(|before| now.regions != before.regions || now.ours != before.ours)
-    });
+    let opened = incident
+        .as_ref()
+        .is_some_and(|now| !down.is_empty() && open.is_none_or(|before| now.regions != before.regions || now.ours != before.ours));
     let held = |region: Region| incident.as_ref().is_some_and(|incident| incident.ours || incident.regions.contains(&region));
     let fleet: usize = live.values().sum();
     let most = (fleet / REPAIR_SHARE).max(1);

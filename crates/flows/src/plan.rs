@@ -224,12 +224,7 @@ pub fn retire(deployment: &Deployment, instance: &Instance, operation: Operation
 }
 
 fn target(instance: &Instance) -> Target {
-    Target {
-        instance: instance.id,
-        organisation: instance.organisation,
-        name: instance.name.clone(),
-        wanted_rev: instance.wanted_rev,
-    }
+    Target { instance: instance.id, organisation: instance.organisation, name: instance.name.clone(), wanted_rev: instance.wanted_rev }
 }
 
 fn machine_plan(instance: &Instance, placement: &Placement, operation: OperationId) -> MachinePlan {
@@ -253,3 +248,6 @@ impl ProvisionPlan {
         VolumeSpec { app: self.app.clone(), name: self.volume.clone(), region, size_gb: self.disk_gb, machine: self.size }
     }
 }
+
+#[cfg(test)]
+mod tests;

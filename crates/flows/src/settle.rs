@@ -185,3 +185,6 @@ fn climbed(health: &Health, record: &Record, now: Timestamp) -> Vec<Climbed> {
 fn parse<T: DeserializeOwned>(kind: Kind, what: &'static str, value: &serde_json::Value) -> Result<T, SettleError> {
     serde_json::from_value(value.clone()).map_err(|source| SettleError::Unreadable { what, kind: kind.as_str(), source })
 }
+
+#[cfg(test)]
+mod tests;

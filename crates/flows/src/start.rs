@@ -17,10 +17,8 @@ pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Mac
     let World { volumes, machines, gateways, .. } = world;
     let (app, machine, volume) = (&plan.placement.app, &plan.placement.machine, &plan.placement.volume);
 
-    run.step("check_volume", async {
-        if volumes.volume_exists(app, volume).await? { Ok(()) } else { Err(volume_missing(volume)) }
-    })
-    .await?;
+    run.step("check_volume", async { if volumes.volume_exists(app, volume).await? { Ok(()) } else { Err(volume_missing(volume)) } })
+        .await?;
 
     run.undo("stop_machine", async {
         machines.stop(app, machine).await?;
@@ -28,8 +26,7 @@ pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Mac
     });
     run.step("start_machine", machines.start(app, machine)).await?;
     run.step("await_started", machines.await_state(app, machine, MachineState::Started)).await?;
-    let answers =
-        run.attempt("await_healthy", GATEWAY_START, gateways.await_ready(&plan.target.instance, &plan.placement.address)).await?;
+    let answers = run.attempt("await_healthy", GATEWAY_START, gateways.await_ready(&plan.target.instance, &plan.placement.address)).await?;
     run.commit("in_service").await?;
     Ok(answers.map_or_else(Observed::degraded, |()| Observed::running()))
 }

@@ -45,10 +45,15 @@ pub fn client() -> Result<reqwest::Client, HttpClientError> {
 /// # Errors
 /// If the system cannot resolve the name.
 pub async fn resolve(host: &str) -> std::io::Result<std::vec::IntoIter<SocketAddr>> {
-    if host == "localhost" || host.ends_with(".localhost") {
+    if is_loopback(host) {
         return Ok(vec![SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)].into_iter());
     }
     Ok(tokio::net::lookup_host((host, 0)).await?.collect::<Vec<_>>().into_iter())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,5 +62,20 @@ struct LoopbackNames;
 impl Resolve for LoopbackNames {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move { Ok(Box::new(resolve(name.as_str()).await?) as Addrs) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_only_looks_like_localhost_is_not_this_machine() {
+        for name in ["localhost", "localhost.", "a.localhost", "a.b.localhost."] {
+            assert!(is_loopback(name), "{name}");
+        }
+        for name in ["xlocalhost", "localhost.example", "a.localhost.example", "localhost..", ""] {
+            assert!(!is_loopback(name), "{name}");
+        }
     }
 }

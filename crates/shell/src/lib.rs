@@ -6,6 +6,7 @@
 
 mod alarms;
 mod aws;
+mod chain;
 mod clock;
 mod compose;
 mod http;

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use durable::{RunId, Wake, WakeError};
 use flows::ports::{Queue, QueueError};
 
+use crate::chain::Chain;
 use crate::settings::QueueSettings;
 
 /// The longest delay of a message, in seconds.
@@ -31,13 +31,13 @@ impl SqsQueue {
     /// # Errors
     /// If the delay is above 900 s, or SQS did not take the message.
     pub async fn send_delayed(&self, body: &str, delay: Duration) -> Result<(), QueueError> {
-        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        let seconds = delay.as_secs().saturating_add(u64::from(delay.subsec_nanos() > 0));
         if seconds > LONGEST_DELAY {
             return Err(QueueError(format!("a delay of {seconds} s is above the {LONGEST_DELAY} s that SQS takes")));
         }
         let seconds = i32::try_from(seconds).expect("at most 900");
         let sent = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds).send().await;
-        sent.map(drop).map_err(|error| QueueError(DisplayErrorContext(error).to_string()))
+        sent.map(drop).map_err(|error| QueueError(Chain(&error).to_string()))
     }
 }
 

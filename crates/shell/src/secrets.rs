@@ -1,6 +1,7 @@
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::DisplayErrorContext;
 use secrecy::SecretString;
+
+use crate::chain::Chain;
 
 /// A secret of the platform could not be had.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +44,7 @@ impl PlatformSecrets {
     pub async fn text(&self, name: &str) -> Result<SecretString, SecretError> {
         let unreadable = |why: String| SecretError::Unreadable { name: name.to_owned(), why };
         let answer = self.client.get_secret_value().secret_id(name).send().await;
-        let answer = answer.map_err(|error| unreadable(DisplayErrorContext(error).to_string()))?;
+        let answer = answer.map_err(|error| unreadable(Chain(&error).to_string()))?;
         let text = answer.secret_string().ok_or_else(|| unreadable("it holds bytes, not text".to_owned()))?;
         Ok(SecretString::from(text.to_owned()))
     }

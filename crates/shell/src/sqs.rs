@@ -1,9 +1,11 @@
 //! Queue consumers: one message's trouble never deletes or repeats another.
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
 use jiff::Timestamp;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tracing::Instrument;
+
+use crate::chain::Chain;
 
 /// Handles each record of a batch and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
 /// queue. Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>.
@@ -39,22 +41,8 @@ where
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let deadline = deadline.unwrap_or_else(Timestamp::now);
-        Ok::<_, Error>(each_record(event.payload, |body| handle(body, deadline)).await)
+        // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
+        Ok::<_, Error>(each_record(event.payload, |body| Box::pin(handle(body, deadline))).await)
     }))
     .await
-}
-
-/// An error with all its sources, for the one line that reports it.
-struct Chain<'e>(&'e dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            write!(f, ": {error}")?;
-            source = error.source();
-        }
-        Ok(())
-    }
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use durable::{Attempt, Setback};
@@ -70,8 +70,11 @@ impl SecretVault for SecretsManager {
 impl SecretsManager {
     /// A second delete is refused as an invalid request, as is much else: the secret itself says whether it is on its way out.
     async fn is_deleted(&self, name: &str) -> Attempt<bool> {
-        let secret = self.client.describe_secret().secret_id(name).send().await.map_err(|error| setback("looked up", &error))?;
-        Ok(secret.deleted_date().is_some())
+        match self.client.describe_secret().secret_id(name).send().await {
+            Ok(secret) => Ok(secret.deleted_date().is_some()),
+            Err(error) if code(&error) == Some("ResourceNotFoundException") => Ok(true),
+            Err(error) => Err(setback("looked up", &error)),
+        }
     }
 }
 
@@ -83,17 +86,32 @@ fn code<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> Option<&str> {
     error.code()
 }
 
-/// Secrets Manager's calls are safe to repeat (a create finds what it made), so all that can pass is tried again.
+/// Secrets Manager's calls are safe to repeat (a create finds what it made), so all that can pass is tried again. A secret that is not
+/// found is among that: no flow reads one that it has not made, and a replica may lag.
+///
+/// Source: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html>, and the errors of each action.
 fn setback<E, R>(what: &str, error: &SdkError<E, R>) -> Setback
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
-    tracing::warn!(error = %DisplayErrorContext(error), "the instance's secret could not be {what}");
     let code = error.code().unwrap_or("no answer");
+    tracing::warn!(code, error = chain(error), "the instance's secret could not be {what}");
     let why = format!("the instance's secret could not be {what}: {code}");
     match code {
-        "AccessDeniedException" | "InvalidParameterException" | "ResourceNotFoundException" | "DecryptionFailure" => Setback::fatal(why),
+        "AccessDeniedException"
+        | "InvalidParameterException"
+        | "InvalidRequestException"
+        | "ValidationException"
+        | "EncryptionFailure"
+        | "DecryptionFailure" => Setback::fatal(why),
         _ => Setback::retry(why),
     }
+}
+
+/// The error with its causes, each in its own words. Never in their `Debug` forms, as the SDK's own helper writes them: they hold the
+/// whole answer where it could not be read, and with it the secret.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

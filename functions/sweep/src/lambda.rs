@@ -35,19 +35,21 @@ pub async fn from_environment(environment: Environment<'_>) -> Result<Sweep, Err
 
 /// What the schedule sends: an event of EventBridge, or the input of EventBridge Scheduler with `<aws.scheduler.scheduled-time>`
 /// (<https://docs.aws.amazon.com/scheduler/latest/UserGuide/managing-schedule-context-attributes.html>). Both have the time.
-#[derive(Debug, Deserialize)]
-struct Tick {
-    time: Timestamp,
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Tick {
+    /// The minute that it is for. The event's own time, so that a late or repeated event counts for the minute it was for.
+    pub time: Timestamp,
 }
 
-/// Serves the schedule. The event's own time is the scheduled minute, so that a late or repeated event counts for the minute it was for.
+/// Serves the schedule.
 ///
 /// # Errors
 /// If the Lambda runtime's own interface fails.
 pub async fn serve(sweep: Sweep) -> Result<(), Error> {
     let sweep = &sweep;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Tick>| {
-        let minute = sweep.minute(event.payload.time).await?;
+        // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
+        let minute = Box::pin(sweep.minute(event.payload.time)).await?;
         tracing::info!(?minute, "swept");
         Ok::<_, Error>(())
     }))

@@ -6,7 +6,7 @@
 mod lambda;
 mod weigh;
 
-pub use lambda::{from_environment, serve};
+pub use lambda::{Tick, from_environment, serve};
 
 use std::sync::Arc;
 
@@ -77,10 +77,7 @@ impl Sweep {
                 Err(error) => failed.push(format!("shard {shard}: {error}")),
             }
         }
-        match self.weigh(minute, now).await {
-            Ok(repairs) => done.repairs = repairs,
-            Err(error) => failed.push(format!("suspects: {error}")),
-        }
+        done.repairs = self.weigh(minute, now, &mut failed).await;
         match self.resend_notices(now).await {
             Ok(notices) => done.notices = notices,
             Err(error) => failed.push(format!("notices: {error}")),

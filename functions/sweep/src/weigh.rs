@@ -5,37 +5,61 @@ use std::collections::BTreeMap;
 use domain::{Notice, Region};
 use dynamo::{Store, StoreError};
 use flows::health::{Incident, Judgement, Suspect, weigh};
+use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::Sweep;
 
+/// Notices that are recorded at the same time.
+const AT_ONCE: usize = 32;
+
 impl Sweep {
-    /// Weighs this minute's suspects. Returns how many repairs were started.
-    ///
-    /// The incident is written before anything is repaired, and only if it is still the one that was read: of two sweeps that overlap,
-    /// one decides.
-    pub(crate) async fn weigh(&self, minute: i64, now: Timestamp) -> Result<usize, StoreError> {
-        let suspects = self.store.suspects().await?;
-        let open = self.store.incident().await?;
-        if suspects.is_empty() && open.is_none() {
-            return Ok(0);
-        }
-        let live = self.fleet_by_region().await?;
-        let Judgement { incident, opened, repair } = weigh(&live, &suspects, open.as_ref(), minute);
-        if incident != open && !self.store.set_incident(open.as_ref(), incident.as_ref()).await? {
-            return Ok(0);
-        }
-        if let (true, Some(incident)) = (opened, &incident) {
-            self.announce(incident, &suspects, now).await?;
+    /// Weighs this minute's suspects. Returns how many repairs were started, and adds what failed.
+    pub(crate) async fn weigh(&self, minute: i64, now: Timestamp, failed: &mut Vec<String>) -> usize {
+        let (judgement, suspects) = match self.judge(minute).await {
+            Ok(Some(judged)) => judged,
+            Ok(None) => return 0,
+            Err(error) => {
+                failed.push(format!("suspects: {error}"));
+                return 0;
+            }
+        };
+        let Judgement { incident, opened, repair } = judgement;
+        if let Some(incident) = &incident {
+            if opened {
+                alarm(incident);
+            }
+            self.announce(incident, &suspects, now, failed).await;
         }
         let mut started = 0;
         for suspect in &repair {
-            if let Some(record) = self.store.start_repair(&suspect.organisation, &suspect.instance).await? {
-                self.engine.start_sent(&record.id).await;
-                started += 1;
+            match self.store.start_repair(&suspect.organisation, &suspect.instance).await {
+                Ok(Some(record)) => {
+                    self.engine.start_sent(&record.id).await;
+                    started += 1;
+                }
+                Ok(None) => {}
+                Err(error) => failed.push(format!("the repair of {}: {error}", suspect.instance)),
             }
         }
-        Ok(started)
+        started
+    }
+
+    /// What this minute's suspects come to; nothing if there are none, or another sweep was faster.
+    ///
+    /// The incident is written before anything is repaired, and only if it is still the one that was read: of two sweeps that overlap,
+    /// one decides.
+    async fn judge(&self, minute: i64) -> Result<Option<(Judgement, Vec<Suspect>)>, StoreError> {
+        let suspects = self.store.suspects().await?;
+        let open = self.store.incident().await?;
+        if suspects.is_empty() && open.is_none() {
+            return Ok(None);
+        }
+        let live = self.fleet_by_region().await?;
+        let judgement = weigh(&live, &suspects, open.as_ref(), minute);
+        let next = &judgement.incident;
+        let decided = *next == open || self.store.set_incident(open.as_ref(), next.as_ref()).await?;
+        Ok(decided.then_some((judgement, suspects)))
     }
 
     async fn fleet_by_region(&self) -> Result<BTreeMap<Region, usize>, StoreError> {
@@ -48,28 +72,41 @@ impl Sweep {
         Ok(live)
     }
 
-    /// One alarm, and a notice to those whose instances are concerned: that we know, and that we do not make it worse.
-    async fn announce(&self, incident: &Incident, suspects: &[Suspect], now: Timestamp) -> Result<(), StoreError> {
-        let regions: Vec<_> = incident.regions.iter().map(|region| region.code()).collect();
-        let concerned = suspects.iter().filter(|suspect| incident.regions.contains(&suspect.region));
-        let detail = format!("{} of the fleet's regions look down: {}", if incident.ours { "most" } else { "some" }, regions.join(", "));
-        for suspect in concerned {
-            let Some(instance) = self.store.instance(&suspect.organisation, &suspect.instance).await? else { continue };
-            let notice = Notice {
-                id: format!("{}.incident-{}-{}-0", suspect.organisation, incident.opened_minute, suspect.instance),
-                organisation: suspect.organisation,
-                instance: suspect.instance,
-                instance_name: instance.name.clone(),
-                event: "provider_incident".to_owned(),
-                message: format!(
-                    "{} does not answer, with many others in {}. We have been called; nothing is restarted until it is over.",
-                    instance.name, suspect.region
-                ),
-                recorded_at: now,
-            };
-            self.store.record_notice(&notice).await?;
+    /// A notice to each of those whose instances are concerned: that we know, and that we do not make it worse.
+    ///
+    /// In every minute of the incident, because a minute may fail half-way and others may become concerned later; the notice's identifier
+    /// makes it one.
+    async fn announce(&self, incident: &Incident, suspects: &[Suspect], now: Timestamp, failed: &mut Vec<String>) {
+        let concerned: Vec<_> = suspects.iter().filter(|suspect| incident.regions.contains(&suspect.region)).cloned().collect();
+        let mut told = stream::iter(concerned).map(|suspect| self.tell(incident, suspect, now)).buffer_unordered(AT_ONCE);
+        while let Some(told) = told.next().await {
+            if let Err(error) = told {
+                failed.push(format!("a notice of the incident: {error}"));
+            }
         }
-        tracing::error!(alarm = "provider_incident", ours = incident.ours, %detail, "an incident is open: nothing in it is restarted");
-        Ok(())
     }
+
+    async fn tell(&self, incident: &Incident, suspect: Suspect, now: Timestamp) -> Result<(), StoreError> {
+        let Some(instance) = self.store.instance(&suspect.organisation, &suspect.instance).await? else { return Ok(()) };
+        let notice = Notice {
+            id: format!("{}.incident-{}-{}-0", suspect.organisation, incident.opened_minute, suspect.instance),
+            organisation: suspect.organisation,
+            instance: suspect.instance,
+            instance_name: instance.name.clone(),
+            event: "provider_incident".to_owned(),
+            message: format!(
+                "{} does not answer, with many others in {}. We have been called; nothing is restarted until it is over.",
+                instance.name, suspect.region
+            ),
+            recorded_at: now,
+        };
+        self.store.record_notice(&notice).await
+    }
+}
+
+/// Once for each incident, and once more when it grows.
+fn alarm(incident: &Incident) {
+    let regions: Vec<_> = incident.regions.iter().map(|region| region.code()).collect();
+    let detail = format!("{} of the fleet's regions look down: {}", if incident.ours { "most" } else { "some" }, regions.join(", "));
+    tracing::error!(alarm = "provider_incident", ours = incident.ours, %detail, "an incident is open: nothing in it is restarted");
 }

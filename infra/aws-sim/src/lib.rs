@@ -81,6 +81,26 @@ pub struct AwsSim {
     connector: Arc<Connector>,
 }
 
+/// Each SDK has builders of its own, alike in all but their crate.
+macro_rules! client {
+    ($(#[$doc:meta])* $name:ident, $sdk:ident) => {
+        $(#[$doc])*
+        #[must_use]
+        pub fn $name(&self) -> $sdk::Client {
+            use $sdk::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig, retry::RetryConfig};
+            let config = Builder::new()
+                .behavior_version(BehaviorVersion::latest())
+                .region(Region::from_static(Self::REGION))
+                .credentials_provider(Self::credentials())
+                .retry_config(RetryConfig::standard().with_initial_backoff(RETRY_BACKOFF))
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+                .http_client(self.http_client())
+                .build();
+            $sdk::Client::from_conf(config)
+        }
+    };
+}
+
 impl AwsSim {
     /// The region that clients made here name. Whatever region a client of its own making names, it meets the same services.
     pub const REGION: &str = "us-east-1";
@@ -99,50 +119,21 @@ impl AwsSim {
         Ok(Self { connector: Arc::new(Connector::new(dynamodb, sqs::Queues::new(), secrets)) })
     }
 
-    /// A DynamoDB client.
-    #[must_use]
-    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
-        use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig, retry::RetryConfig};
-        let config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(Self::REGION))
-            .credentials_provider(Self::credentials())
-            .retry_config(RetryConfig::standard().with_initial_backoff(RETRY_BACKOFF))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(self.http_client())
-            .build();
-        aws_sdk_dynamodb::Client::from_conf(config)
-    }
-
-    /// An SQS client.
-    #[must_use]
-    pub fn sqs(&self) -> aws_sdk_sqs::Client {
-        use aws_sdk_sqs::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig, retry::RetryConfig};
-        let config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(Self::REGION))
-            .credentials_provider(Self::credentials())
-            .retry_config(RetryConfig::standard().with_initial_backoff(RETRY_BACKOFF))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(self.http_client())
-            .build();
-        aws_sdk_sqs::Client::from_conf(config)
-    }
-
-    /// A Secrets Manager client.
-    #[must_use]
-    pub fn secrets_manager(&self) -> aws_sdk_secretsmanager::Client {
-        use aws_sdk_secretsmanager::config::{BehaviorVersion, Builder, Region, StalledStreamProtectionConfig, retry::RetryConfig};
-        let config = Builder::new()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::from_static(Self::REGION))
-            .credentials_provider(Self::credentials())
-            .retry_config(RetryConfig::standard().with_initial_backoff(RETRY_BACKOFF))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .http_client(self.http_client())
-            .build();
-        aws_sdk_secretsmanager::Client::from_conf(config)
-    }
+    client!(
+        /// A DynamoDB client.
+        dynamodb,
+        aws_sdk_dynamodb
+    );
+    client!(
+        /// An SQS client.
+        sqs,
+        aws_sdk_sqs
+    );
+    client!(
+        /// A Secrets Manager client.
+        secrets_manager,
+        aws_sdk_secretsmanager
+    );
 
     /// The HTTP client behind all of them, for code that builds its own SDK clients. Calls are told apart by their `X-Amz-Target`, so any
     /// endpoint and region will do.

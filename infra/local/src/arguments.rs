@@ -30,6 +30,9 @@ pub struct PlatformArguments {
     /// Remove everything that the data folder holds, except downloaded gateways, before starting.
     #[arg(long)]
     pub reset: bool,
+    /// Folder of fetched gateways, for several data folders to share [default: `gateways` in the data folder].
+    #[arg(long, hide = true)]
+    pub gateways: Option<PathBuf>,
 }
 
 /// What runs in the machines.

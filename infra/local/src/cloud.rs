@@ -42,8 +42,7 @@ pub(crate) struct Cloud {
 impl Cloud {
     pub(crate) async fn open(folder: &Path) -> Result<Self, StartError> {
         let sim = AwsSim::open(Options { data: Some(folder.to_owned()) }).await.map_err(starting("the simulated AWS"))?;
-        let settings =
-            AwsSettings { region: AwsSim::REGION.to_owned(), credentials: AwsSim::credentials(), endpoints: [None, None, None] };
+        let settings = AwsSettings { region: AwsSim::REGION.to_owned(), credentials: AwsSim::credentials(), endpoints: [None, None, None] };
         let aws = Aws::through(settings, sim.http_client());
         dynamo::create_table(&aws.dynamodb(), TABLE).await.map_err(starting("the table"))?;
         let sqs = aws.sqs();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -14,26 +15,32 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 /// A function behind a queue: it gets a batch and the time by which it must be done, and answers with what failed.
-pub(crate) type Function = Arc<dyn Fn(SqsEvent, Timestamp) -> BoxFuture<'static, SqsBatchResponse> + Send + Sync>;
+pub type Function = Arc<dyn Fn(SqsEvent, Timestamp) -> BoxFuture<'static, SqsBatchResponse> + Send + Sync>;
+
+/// Seconds for which one poll waits for a message: the longest that SQS takes.
+const POLL_SECONDS: i32 = 20;
+
+/// What a poll takes on top of its waiting.
+const TRAVEL: Duration = Duration::from_secs(10);
 
 /// How a queue is connected to its function.
 #[derive(Clone)]
-pub(crate) struct EventSource {
+pub struct EventSource {
     /// The queue.
-    pub(crate) queue_url: String,
+    pub queue_url: String,
     /// Messages per invocation.
-    pub(crate) batch_size: i32,
+    pub batch_size: i32,
     /// Invocations at the same time.
-    pub(crate) concurrency: usize,
+    pub concurrency: usize,
     /// What an invocation may take.
-    pub(crate) timeout: Duration,
+    pub timeout: Duration,
     /// The function.
-    pub(crate) function: Function,
+    pub function: Function,
 }
 
 impl EventSource {
     /// Polls until it is told to stop, then waits for the invocations under way.
-    pub(crate) async fn run(self, client: Client, stop: CancellationToken) {
+    pub async fn run(self, client: Client, stop: CancellationToken) {
         let invocations = Arc::new(Semaphore::new(self.concurrency));
         let running = tokio_util::task::TaskTracker::new();
         loop {
@@ -54,8 +61,11 @@ impl EventSource {
     }
 
     async fn receive(&self, client: &Client) -> Vec<Message> {
-        let request = client.receive_message().queue_url(&self.queue_url).max_number_of_messages(self.batch_size).wait_time_seconds(20);
-        match request.send().await {
+        let request = client.receive_message().queue_url(&self.queue_url).max_number_of_messages(self.batch_size);
+        // A client's time-outs are made for calls that answer at once. One that ends a poll loses what the poll was about to bring: the
+        // message stays hidden for the whole visibility time-out.
+        let patient = aws_sdk_sqs::Config::builder().timeout_config(patience());
+        match request.wait_time_seconds(POLL_SECONDS).customize().config_override(patient).send().await {
             Ok(received) => received.messages.unwrap_or_default(),
             Err(error) => {
                 tracing::warn!(queue = self.queue_url, error = %aws_sdk_sqs::error::DisplayErrorContext(error), "could not be polled");
@@ -88,6 +98,11 @@ impl EventSource {
     }
 }
 
+fn patience() -> TimeoutConfig {
+    let poll = Duration::from_secs(POLL_SECONDS.unsigned_abs().into()) + TRAVEL;
+    TimeoutConfig::builder().operation_attempt_timeout(poll).operation_timeout(poll * 3).build()
+}
+
 fn event(messages: &[Message]) -> SqsEvent {
     let record = |message: &Message| {
         let mut record = SqsMessage::default();
@@ -103,4 +118,89 @@ fn event(messages: &[Message]) -> SqsEvent {
 fn entry(message: &Message, place: usize) -> Option<DeleteMessageBatchRequestEntry> {
     let handle = message.receipt_handle.clone()?;
     DeleteMessageBatchRequestEntry::builder().id(place.to_string()).receipt_handle(handle).build().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sim::{AwsSim, Options};
+    use tokio::sync::mpsc;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    struct Bench {
+        sim: AwsSim,
+        sqs: Client,
+        queue_url: String,
+        stop: CancellationToken,
+        arrived: mpsc::UnboundedReceiver<String>,
+    }
+
+    /// A source on a queue, with a client as workers have it, whose function passes on what arrives and fails for `bad`.
+    async fn start() -> Bench {
+        let sim = AwsSim::open(Options::default()).await.unwrap();
+        let settings =
+            shell::AwsSettings { region: AwsSim::REGION.to_owned(), credentials: AwsSim::credentials(), endpoints: [None, None, None] };
+        let sqs = shell::Aws::through(settings, sim.http_client()).sqs();
+        let queue_url = sqs.create_queue().queue_name("q").send().await.unwrap().queue_url.unwrap();
+        let (sender, arrived) = mpsc::unbounded_channel();
+        let function: Function = Arc::new(move |event, _| {
+            let sender = sender.clone();
+            let handle = move |body: String| {
+                let bad = body == "bad";
+                sender.send(body).unwrap();
+                async move { if bad { Err(std::io::Error::other("bad")) } else { Ok(()) } }
+            };
+            Box::pin(shell::each_record(event, handle))
+        });
+        let timeout = Duration::from_secs(60);
+        let source = EventSource { queue_url: queue_url.clone(), batch_size: 10, concurrency: 2, timeout, function };
+        let stop = CancellationToken::new();
+        tokio::spawn(source.run(sqs.clone(), stop.clone()));
+        Bench { sim, sqs, queue_url, stop, arrived }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_poll_is_not_cut_off_by_the_time_outs_of_other_calls() {
+        let bench = start().await;
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        assert_eq!(bench.sim.consumed().calls("sqs.ReceiveMessage"), 5, "one for every 20 seconds begun");
+        bench.stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn a_message_is_picked_up_when_it_is_sent() {
+        let mut bench = start().await;
+        let mut fastest = Duration::MAX;
+        // The best of some, because the machine may be busy with something else meanwhile.
+        for _ in 0..20 {
+            let sent = Instant::now();
+            bench.sqs.send_message().queue_url(&bench.queue_url).message_body("good").send().await.unwrap();
+            assert_eq!(bench.arrived.recv().await.as_deref(), Some("good"));
+            fastest = fastest.min(sent.elapsed());
+        }
+        assert!(fastest < Duration::from_millis(40), "the fastest of 20 took {fastest:?}");
+        bench.stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn what_succeeded_is_deleted_and_what_failed_stays() {
+        let mut bench = start().await;
+        for body in ["good", "bad"] {
+            bench.sqs.send_message().queue_url(&bench.queue_url).message_body(body).send().await.unwrap();
+            assert_eq!(bench.arrived.recv().await.as_deref(), Some(body));
+        }
+        bench.stop.cancel();
+        let count = async || {
+            let asked = bench.sqs.get_queue_attributes().queue_url(&bench.queue_url);
+            let asked = asked.attribute_names(aws_sdk_sqs::types::QueueAttributeName::All).send().await.unwrap();
+            let number = |name: &str| asked.attributes().unwrap().iter().find(|(key, _)| key.as_str() == name).unwrap().1.clone();
+            [number("ApproximateNumberOfMessages"), number("ApproximateNumberOfMessagesNotVisible")]
+        };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while count().await != ["0", "1"] {
+            assert!(Instant::now() < deadline, "the queue holds {:?}", count().await);
+            tokio::task::yield_now().await;
+        }
+    }
 }

@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 pub use arguments::{Arguments, GatewayChoice, Part, PlatformArguments};
 pub use error::StartError;
+pub use event_source::{EventSource, Function};
 pub use folder::FolderError;
 pub use issuer::{AUDIENCE, Issuer};
 pub use platform::Platform;

@@ -25,8 +25,10 @@ td,th{text-align:left;padding:.35rem .8rem .35rem 0;border-bottom:1px solid #d5e
 p.none{color:#5b7178}";
 
 /// The page has a style of its own and no script at all.
-const POLICY: (HeaderName, HeaderValue) =
-    (CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"));
+const POLICY: (HeaderName, HeaderValue) = (
+    CONTENT_SECURITY_POLICY,
+    HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"),
+);
 
 impl Index {
     pub(crate) fn render(&self) -> impl IntoResponse + use<> {

@@ -64,8 +64,13 @@ impl Platform {
         folder.keep_port(instances_port)?;
         let address = format!("http://127.0.0.1:{api_port}");
 
-        let choice = gateways::possible(arguments.gateway, &folder.path("gateways"));
-        let gateways = Gateways::new(choice, program, folder.path("gateways"));
+        let fetched = match &arguments.gateways {
+            // Machines start elsewhere and must find it too.
+            Some(shared) => std::path::absolute(shared).map_err(starting("the folder of gateways"))?,
+            None => folder.path("gateways"),
+        };
+        let choice = gateways::possible(arguments.gateway, &fetched);
+        let gateways = Gateways::new(choice, program, fetched);
         if choice == GatewayChoice::Real {
             gateways.fetch(domain::Family::Openclaw);
         }
@@ -86,7 +91,8 @@ impl Platform {
         store.release_leases().await.map_err(starting("the runs of the last start"))?;
         let provider = Provider::start(&folder.path("fly"), &cloud.fly_token, gateways, edge, &stop, &tasks).await?;
 
-        let parts = Parts { cloud, store, deployment, clock, provider_api: provider.api.clone(), outbox: format!("{address}{}", outbox::PATH) };
+        let parts =
+            Parts { cloud, store, deployment, clock, provider_api: provider.api.clone(), outbox: format!("{address}{}", outbox::PATH) };
         let index = Index {
             address: address.clone(),
             instances: format!("http://APP.localhost:{instances_port}"),
@@ -170,8 +176,7 @@ impl Parts {
 
     async fn api(&self, issuer: &Issuer) -> Result<Api, StartError> {
         let secrets = PlatformSecrets::new(self.cloud.aws.secrets_manager());
-        let settings =
-            identity::Settings { audience: Some(issuer::AUDIENCE.to_owned()), ..identity::Settings::of_issuer(issuer.issuer()) };
+        let settings = identity::Settings { audience: Some(issuer::AUDIENCE.to_owned()), ..identity::Settings::of_issuer(issuer.issuer()) };
         let http = shell::http_client().map_err(starting("the HTTP client"))?;
         let cursor_key = secrets.text(cloud::CURSOR_KEY).await.map_err(starting("the API"))?;
         Ok(Api {

@@ -19,8 +19,17 @@ async fn an_instance_lives_and_leaves_nothing_behind() {
     assert_eq!(
         steps,
         [
-            "create_secret", "create_app", "set_secrets", "assign_ips", "create_volume", "create_machine", "choose_region",
-            "delete_surplus_volumes", "await_started", "await_healthy", "in_service",
+            "create_secret",
+            "create_app",
+            "set_secrets",
+            "assign_ips",
+            "create_volume",
+            "create_machine",
+            "choose_region",
+            "delete_surplus_volumes",
+            "await_started",
+            "await_healthy",
+            "in_service",
         ]
     );
     let running = platform.settled(instance, "running", PATIENCE).await;

@@ -14,7 +14,8 @@ use jiff::SignedDuration;
 pub use probe::{Probe, Seen};
 use shell::{Aws, AwsSettings, DeploymentSettings, Environment, StoreSettings, SystemClock};
 
-/// A check that is older than this is dropped: the next minute's is on its way, and what it would find is not of its minute.
+/// A check that is further than this from its minute is dropped: the next minute's is on its way, and what it would find is not of its
+/// minute.
 const STALE: SignedDuration = SignedDuration::from_secs(60);
 
 /// Instances that are asked at the same time.
@@ -52,6 +53,14 @@ pub struct Checked {
     pub written: usize,
 }
 
+impl Checked {
+    const fn add(&mut self, other: Self) {
+        self.well += other.well;
+        self.missed += other.missed;
+        self.written += other.written;
+    }
+}
+
 impl HealthChecker {
     /// Checks the shard that a message names.
     ///
@@ -59,27 +68,31 @@ impl HealthChecker {
     /// [`HealthCheckerError`]; the message is delivered again, and a miss of the same minute still counts once.
     pub async fn handle(&self, body: &str) -> Result<Checked, HealthCheckerError> {
         let ShardCheck { shard, minute } = serde_json::from_str(body)?;
-        let age = self.clock.now().as_second() - minute * 60;
-        if age > STALE.as_secs() {
-            tracing::warn!(shard, minute, age, "a check came too late and was dropped");
+        let age = self.clock.now().as_second().saturating_sub(minute.saturating_mul(60));
+        // One from the future is no better than an old one: its miss would stand in the way of all that come before its minute.
+        if age > STALE.as_secs() || age < -STALE.as_secs() {
+            tracing::warn!(shard, minute, age, "a check is not of this minute and was dropped");
             return Ok(Checked::default());
         }
         let targets = self.store.fleet(shard).await?;
-        let mut seen = stream::iter(targets)
-            .map(async |target| {
-                let seen = self.probe.ask(&target.address).await;
-                (target, seen)
-            })
-            .buffer_unordered(AT_ONCE);
-        let mut checked = Checked::default();
-        while let Some((target, seen)) = seen.next().await {
-            match &seen {
-                Seen::Well => checked.well += 1,
-                Seen::Missed(_) => checked.missed += 1,
+        // Each is written down by whoever asked it: nobody's answer waits unread, and counts as late, while another's is written.
+        let mut all = stream::iter(targets).map(|target| self.check(target, minute)).buffer_unordered(AT_ONCE);
+        let (mut checked, mut failed) = (Checked::default(), None);
+        while let Some(one) = all.next().await {
+            match one {
+                Ok(one) => checked.add(one),
+                // The others are checked all the same: when this message comes again, its minute is over.
+                Err(error) => failed = Some(error),
             }
-            checked.written += usize::from(self.record(&target, seen, minute).await?);
         }
-        Ok(checked)
+        failed.map_or(Ok(checked), |error| Err(error.into()))
+    }
+
+    async fn check(&self, target: Target, minute: i64) -> Result<Checked, StoreError> {
+        let seen = self.probe.ask(&target.address).await;
+        let well = seen == Seen::Well;
+        let written = self.record(&target, seen, minute).await?;
+        Ok(Checked { well: usize::from(well), missed: usize::from(!well), written: usize::from(written) })
     }
 
     /// Writes what changed, and says whether anything did.

@@ -43,6 +43,7 @@ struct Gateway {
 #[derive(Clone)]
 pub struct Probe {
     client: Client<HttpsConnector<HttpConnector<Resolver>>, Empty<Bytes>>,
+    timeout: Duration,
 }
 
 /// No client could be built.
@@ -66,14 +67,20 @@ impl Probe {
             .https_or_http()
             .enable_http1()
             .wrap_connector(http);
-        Ok(Self { client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(https) })
+        Ok(Self { client: Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(https), timeout: TIMEOUT })
+    }
+
+    /// The same probe with another patience.
+    #[must_use]
+    pub fn within(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Asks the supervisor at an instance's origin.
     pub async fn ask(&self, address: &str) -> Seen {
-        match tokio::time::timeout(TIMEOUT, self.health(address)).await {
+        match tokio::time::timeout(self.timeout, self.health(address)).await {
             Ok(seen) => seen,
-            Err(_) => Seen::Missed(format!("no answer in {} s", TIMEOUT.as_secs())),
+            Err(_) => Seen::Missed(format!("no answer in {:?}", self.timeout)),
         }
     }
 

@@ -6,7 +6,7 @@ mod outbox;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::Notice;
+use domain::{Notice, OrganisationId};
 use dynamo::{Store, StoreError};
 pub use outbox::Outbox;
 use shell::{Aws, AwsSettings, DeploymentSettings, Environment, StoreSettings, SystemClock};
@@ -34,6 +34,9 @@ pub struct Notifier {
 /// A message was not handled.
 #[derive(Debug, thiserror::Error)]
 pub enum NotifierError {
+    /// It names nothing that could have something to say.
+    #[error("the message names no cause of notices")]
+    NotACause,
     /// The notices could not be read, or their delivery not recorded.
     #[error("the notices could not be read or marked")]
     Store(#[from] StoreError),
@@ -48,6 +51,10 @@ impl Notifier {
     /// # Errors
     /// [`NotifierError`]; the message is then delivered again, and what was taken is not repeated.
     pub async fn handle(&self, cause: &str) -> Result<usize, NotifierError> {
+        // Everything that has something to say belongs to an organisation, whose identifier it begins with.
+        if !cause.split_once('.').is_some_and(|(organisation, rest)| organisation.parse::<OrganisationId>().is_ok() && !rest.is_empty()) {
+            return Err(NotifierError::NotACause);
+        }
         let mut delivered = 0;
         for (notice, taken) in self.store.notices_of(cause).await? {
             if taken {

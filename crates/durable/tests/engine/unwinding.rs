@@ -188,3 +188,34 @@ fn a_release_that_fails_turns_the_run_back_and_is_tried_anew_there() {
     assert_eq!(fixture.drive_on(), Driven::Ended { outcome, follow_up: None });
     assert_eq!(fixture.calls()[3..], ["delete_machine", "delete_volume", "delete_volume", "delete_app"]);
 }
+
+#[test]
+fn a_release_after_the_commit_reaches_no_undo_from_before_it() {
+    let fixture = Fixture::new(flow!(|run, world| {
+        let mark = run.mark();
+        run.undo("delete_old", world.undo("delete_old"));
+        run.step("create_old", world.call("old")).await?;
+        run.commit("in_service").await?;
+        let later = run.mark();
+        run.undo("delete_new", world.undo("delete_new"));
+        run.step("create_new", world.call("new")).await?;
+        run.release(later).await?;
+        run.release(mark).await?;
+        Ok(Value::Null)
+    }));
+    assert!(matches!(fixture.drive(), Driven::Ended { outcome: Outcome::Succeeded, .. }));
+    assert_eq!(fixture.calls(), ["old", "new", "delete_new"]);
+}
+
+#[test]
+fn an_undo_armed_by_a_flow_that_goes_on_after_it_was_interrupted_is_not_run() {
+    let fixture = Fixture::new(flow!(|run, world| {
+        let failed = run.step("create_app", world.call("app")).await;
+        run.undo("delete_volume", world.undo("delete_volume"));
+        failed?;
+        Ok(Value::Null)
+    }));
+    fixture.answers("app", [Err(Setback::fatal("refused"))]);
+    assert!(matches!(fixture.drive(), Driven::Ended { outcome: Outcome::Failed { .. }, .. }));
+    assert_eq!(fixture.calls(), ["app"]);
+}

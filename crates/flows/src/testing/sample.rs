@@ -93,7 +93,8 @@ pub fn settle_in(world: &FakeWorld, instance: &Instance, sickness: Option<Sickne
     let long_ago = world.now() - Duration::from_secs(3600);
     let spec = machine_spec(&plan, &world.world().keys, placement.region, &placement.volume, 1);
     let secrets = crate::ports::SecretValues(GENERATED_SECRETS.map(|name| (name.to_owned(), "made long ago".to_owned())).into());
-    let app = FakeApp { network: plan.network.clone(), secrets: secrets.clone(), secrets_version: 1, addresses: ["shared_v4", "v6"].into() };
+    let app =
+        FakeApp { network: plan.network.clone(), secrets: secrets.clone(), secrets_version: 1, addresses: ["shared_v4", "v6"].into() };
 
     let mut provider = world.provider();
     provider.secrets.insert(plan.secret.clone(), secrets);

@@ -23,10 +23,8 @@ impl Volumes for FakeWorld {
 
     async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()> {
         let (app, name, keep) = (app.to_owned(), name.to_owned(), keep.to_owned());
-        self.call("delete_surplus".to_owned(), Duration::ZERO, move |provider, now| {
-            provider.delete_volumes(&app, &name, Some(&keep), now)
-        })
-        .await
+        self.call("delete_surplus".to_owned(), Duration::ZERO, move |provider, now| provider.delete_volumes(&app, &name, Some(&keep), now))
+            .await
     }
 
     async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool> {

@@ -67,7 +67,6 @@ impl FakeWorld {
     ///
     /// # Panics
     /// If another holder panicked.
-    #[must_use]
     pub fn provider(&self) -> MutexGuard<'_, Provider> {
         self.inner.provider.lock().expect("no holder panics")
     }

@@ -19,7 +19,7 @@ pub(crate) fn epilogue(parked: &Record, set: &Set) -> Result<(), String> {
 
     let given_up = Aftermath::of(parked, set);
     match given_up.desk.ask(Ask::new(Verb::Delete), Some(parked)) {
-        Decision::Gone if parked.kind == Kind::Retire.as_str() => return Ok(()),
+        Decision::Gone if parked.kind == Kind::Retire.as_str() => Ok(()),
         Decision::Start { run, abandon, .. } => {
             demand(abandon.as_ref() == Some(&parked.id), || "a delete did not give up the parked run".to_owned())?;
             demand(given_up.journal.abandon(&parked.id, given_up.clock.now()), || "it was not parked".to_owned())?;
@@ -77,7 +77,9 @@ impl Aftermath {
         let leftovers = self.world.provider().leftovers();
         match self.desk.instance() {
             None => demand(leftovers.is_empty(), || format!("resumed and gone, it leaves {leftovers:?}")),
-            Some(instance) if instance.placement.is_none() => demand(leftovers.is_empty(), || format!("resumed and failed, it leaves {leftovers:?}")),
+            Some(instance) if instance.placement.is_none() => {
+                demand(leftovers.is_empty(), || format!("resumed and failed, it leaves {leftovers:?}"))
+            }
             Some(instance) => demand(instance.operation.is_none(), || format!("resumed, it still names {:?}", instance.operation)),
         }
     }

@@ -48,8 +48,12 @@ fn endings(play: &Play, finish: &Finish) -> Judged {
                 demand(refused || play.doomed, || format!("{} failed at {step} without a cause: {message}", record.id))?;
             }
             Phase::Done { outcome: Outcome::Cancelled } => demand(asked, || format!("{} was cancelled unasked", record.id))?,
-            Phase::Done { outcome: Outcome::Succeeded } => demand(!asked || record.committed, || format!("{} ignored a cancel", record.id))?,
-            Phase::Parked { why, .. } => demand(why.contains("refused for good"), || format!("{} parked without a cause: {why}", record.id))?,
+            Phase::Done { outcome: Outcome::Succeeded } => {
+                demand(!asked || record.committed, || format!("{} ignored a cancel", record.id))?
+            }
+            Phase::Parked { why, .. } => {
+                demand(why.contains("refused for good"), || format!("{} parked without a cause: {why}", record.id))?
+            }
             phase => return Err(format!("{} is {phase:?}", record.id)),
         }
         let left = record.undone.iter().any(|undone| undone.left.is_some());
@@ -72,7 +76,7 @@ fn notices(finish: &Finish, set: &Set) -> Judged {
         let expected: &[&str] = match (&record.phase, kind) {
             (Phase::Done { outcome: Outcome::Succeeded }, Kind::Provision) => &["instance_ready"],
             (Phase::Done { outcome: Outcome::Succeeded }, Kind::Repair) if degraded => &["instance_degraded"],
-            (Phase::Done { outcome: Outcome::Failed { .. } }, _) if !is_unwanted(set, &book.instance) => &[&failed],
+            (Phase::Done { outcome: Outcome::Failed { .. } }, _) if !is_unwanted(book.instance.as_ref()) => &[&failed],
             _ => &[],
         };
         demand(said == expected, || format!("{} said {said:?} instead of {expected:?}", record.id))?;
@@ -81,8 +85,8 @@ fn notices(finish: &Finish, set: &Set) -> Judged {
 }
 
 /// A failure of what is being deleted interests nobody.
-fn is_unwanted(_: &Set, instance: &Option<Instance>) -> bool {
-    instance.as_ref().is_none_or(|instance| instance.wanted == Wanted::Deleted)
+fn is_unwanted(instance: Option<&Instance>) -> bool {
+    instance.is_none_or(|instance| instance.wanted == Wanted::Deleted)
 }
 
 /// Nobody works on the instance, and it is what it is said to be.
@@ -105,9 +109,8 @@ pub(crate) fn at_rest(finish: &Finish, set: &Set) -> Judged {
             demand(instance.placement.is_none() && !instance.ever_ran, || "it failed and has a place".to_owned())?;
             demand(provider.leftovers().is_empty(), || format!("it failed and leaves {:?}", provider.leftovers()))
         }
-        State::Running => in_place(&instance, &provider, MachineState::Started, set).and_then(|machine_answers| {
-            demand(machine_answers || !undisturbed, || "it is said to run and does not answer".to_owned())
-        }),
+        State::Running => in_place(&instance, &provider, MachineState::Started, set)
+            .and_then(|machine_answers| demand(machine_answers || !undisturbed, || "it is said to run and does not answer".to_owned())),
         State::Stopped => in_place(&instance, &provider, MachineState::Stopped, set).map(drop),
         State::Degraded => {
             demand(instance.trouble.is_some(), || "it is degraded and nobody knows why".to_owned())?;

@@ -136,6 +136,7 @@ fn whatever_was_done_unknown_is_undone_when_the_way_forward_ends_later() {
 
 #[test]
 fn seeded_pairs_and_triples_end_well() {
-    third_region().by_chance(1, 2, 300);
-    third_region().by_chance(2, 3, 150);
+    one_region().by_chance(1, 2, 1500);
+    third_region().by_chance(2, 2, 1000);
+    third_region().by_chance(3, 3, 500);
 }

@@ -57,10 +57,10 @@ fn a_restart_restarts_once() {
 fn a_process_is_restarted_once_whatever_is_lost_on_the_way() {
     let play = Play::new("restart_process", Part::RestartProcess);
     let points = play.rehearsal().points();
-    for index in 0..points.len() {
+    for (index, point) in points.iter().enumerate() {
         for adversity in [Adversity::LostAnswer, Adversity::CrashAfter, Adversity::Duplicate] {
             let (_, set) = play.perform(&Schedule::calm().and(index, adversity));
-            assert_eq!(set.world.provider().machines[0].process_restarts.len(), 1, "{adversity:?} at {}", points[index]);
+            assert_eq!(set.world.provider().machines[0].process_restarts.len(), 1, "{adversity:?} at {point}");
         }
     }
 }
@@ -125,6 +125,11 @@ fn every_single_adversity_of_a_stop_ends_well() {
 fn every_single_adversity_of_a_restart_ends_well() {
     Play::new("restart_process", Part::RestartProcess).every_single_adversity();
     Play::new("restart_machine", Part::RestartMachine).every_single_adversity();
+}
+
+#[test]
+fn every_pair_of_adversities_of_a_stop_ends_well() {
+    stop().every_pair_of(&Adversity::ALL, &Adversity::ALL);
 }
 
 #[test]

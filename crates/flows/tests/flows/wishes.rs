@@ -38,7 +38,13 @@ fn a_wish_that_comes_at_any_moment_is_fulfilled_in_the_end() {
                 Part::Stop => Verb::Stop,
                 _ => Verb::Start,
             };
-            assert_eq!(finish.followers.is_empty(), verb == stands, "{} and {verb:?} at {place} are followed by {:?}", play.name, finish.followers);
+            assert_eq!(
+                finish.followers.is_empty(),
+                verb == stands,
+                "{} and {verb:?} at {place} are followed by {:?}",
+                play.name,
+                finish.followers
+            );
             performed += 1;
         }
     }

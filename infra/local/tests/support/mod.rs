@@ -1,5 +1,7 @@
 //! The local platform as a child process, spoken to as a newcomer would: over HTTP, with the token that it printed.
 
+#![allow(dead_code, reason = "every test program uses a part of it")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,23 +12,24 @@ use futures::{SinkExt, StreamExt};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 /// How long the stand-in's operations may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A platform of its own, in a folder of its own.
-pub struct Platform {
-    pub child: Child,
-    pub address: String,
-    pub token: String,
-    pub data: PathBuf,
+pub(crate) struct Platform {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+    pub(crate) token: String,
+    pub(crate) data: PathBuf,
     http: reqwest::Client,
 }
 
 /// Starts the program and waits until it says where it is.
-pub fn start(data: &Path, arguments: &[&str]) -> Platform {
+pub(crate) fn start(data: &Path, arguments: &[&str]) -> Platform {
     let mut child = command(data, arguments).spawn().expect("the platform's program was built");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut find = |label: &str| {
@@ -46,7 +49,7 @@ pub fn start(data: &Path, arguments: &[&str]) -> Platform {
 }
 
 /// The program with a folder, not yet started.
-pub fn command(data: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rockpool-local"));
     command.arg("--data").arg(data).args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
@@ -54,7 +57,7 @@ pub fn command(data: &Path, arguments: &[&str]) -> Command {
 
 impl Platform {
     /// A call with the owner's token.
-    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
         let mut request = self.http.request(method, format!("{}{path}", self.address)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(&body);
@@ -64,18 +67,18 @@ impl Platform {
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
-    pub async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         self.call(Method::GET, path, None).await.1
     }
 
     /// Something asked of an instance that is accepted.
-    pub async fn ask(&self, instance: &str, verb: &str, body: Option<Value>) -> Value {
+    pub(crate) async fn ask(&self, instance: &str, verb: &str, body: Option<Value>) -> Value {
         let (status, answer) = self.call(Method::POST, &format!("/v1/instances/{instance}/{verb}"), body).await;
         assert!(status.is_success(), "{verb} was answered {status}: {answer}");
         answer
     }
 
-    pub async fn create(&self, name: &str, more: Value) -> Value {
+    pub(crate) async fn create(&self, name: &str, more: Value) -> Value {
         let mut body = json!({ "name": name, "plan": "pro", "region": "fra" });
         body.as_object_mut().expect("an object").extend(more.as_object().cloned().unwrap_or_default());
         let (status, answer) = self.call(Method::POST, "/v1/instances", Some(body)).await;
@@ -84,18 +87,18 @@ impl Platform {
     }
 
     /// Waits until an operation has ended, and returns it.
-    pub async fn ended(&self, operation: &str, patience: Duration) -> Value {
+    pub(crate) async fn ended(&self, operation: &str, patience: Duration) -> Value {
         let path = format!("/v1/operations/{operation}");
         self.until(&path, patience, |operation| !operation["ended_at"].is_null()).await
     }
 
     /// Waits until an instance is in a state and no run owns it, and returns it.
-    pub async fn settled(&self, instance: &str, state: &str, patience: Duration) -> Value {
+    pub(crate) async fn settled(&self, instance: &str, state: &str, patience: Duration) -> Value {
         let path = format!("/v1/instances/{instance}");
         self.until(&path, patience, |instance| instance["state"] == state && instance["operation"].is_null()).await
     }
 
-    pub async fn until(&self, path: &str, patience: Duration, done: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, patience: Duration, done: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + patience;
         loop {
             let seen = self.get(path).await;
@@ -108,7 +111,7 @@ impl Platform {
     }
 
     /// An answer of an instance at its own address, as a browser with this cookie gets it.
-    pub async fn page(&self, url: &str, cookie: Option<&str>) -> reqwest::Response {
+    pub(crate) async fn page(&self, url: &str, cookie: Option<&str>) -> reqwest::Response {
         let mut request = self.http.get(url).header("accept", "text/html");
         if let Some(cookie) = cookie {
             request = request.header("cookie", cookie);
@@ -117,30 +120,30 @@ impl Platform {
     }
 
     /// Ends the platform at once, as a power cut would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");
         self.child.wait().expect("it ended");
     }
 
     /// Ends it as Ctrl-C would.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it runs");
         assert!(self.child.wait().expect("it ended").success());
     }
 
     /// Processes that run in this platform's folder, besides itself.
-    pub fn processes(&self) -> Vec<String> {
-        processes_of(&self.data)
+    pub(crate) fn processes(&self) -> Vec<String> {
+        processes_of(&self.data).into_iter().map(|(_, line)| line).collect()
     }
 
     /// Waits until no process of a machine is left.
-    pub async fn until_no_process(&self) {
+    pub(crate) async fn until_no_process(&self) {
         until_no_process(&self.data).await;
     }
 }
 
-pub async fn until_no_process(data: &Path) {
+pub(crate) async fn until_no_process(data: &Path) {
     let deadline = Instant::now() + PATIENCE;
     while !processes_of(data).is_empty() {
         assert!(Instant::now() < deadline, "left over: {:?}", processes_of(data));
@@ -148,15 +151,18 @@ pub async fn until_no_process(data: &Path) {
     }
 }
 
-/// The command lines of processes whose environment names the folder: supervisors and gateways of its machines.
-pub fn processes_of(data: &Path) -> Vec<String> {
+/// The ids and command lines of processes whose environment names the folder: supervisors and gateways of its machines.
+pub(crate) fn processes_of(data: &Path) -> Vec<(u32, String)> {
     let data = data.canonicalize().unwrap_or_else(|_| data.to_owned());
     let needle = data.to_string_lossy().into_owned();
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").expect("proc").flatten() {
         let read = |name: &str| std::fs::read(entry.path().join(name)).unwrap_or_default();
-        if String::from_utf8_lossy(&read("environ")).contains(&needle) {
-            found.push(String::from_utf8_lossy(&read("cmdline")).replace('\0', " "));
+        let id = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some(id) = id
+            && String::from_utf8_lossy(&read("environ")).contains(&needle)
+        {
+            found.push((id, String::from_utf8_lossy(&read("cmdline")).replace('\0', " ")));
         }
     }
     found
@@ -170,14 +176,19 @@ impl Drop for Platform {
     }
 }
 
-/// Completes the gateway's own handshake at an instance's address, and returns its answer to `connect` and one to `health`.
-pub async fn handshake(address: &str, token: &str) -> (Value, Value) {
+/// Opens a WebSocket at an instance's address with an access token.
+pub(crate) async fn open(address: &str, token: &str) -> WebSocketStream<TcpStream> {
     let authority = address.strip_prefix("http://").expect("a plain address");
     let port: u16 = authority.rsplit_once(':').expect("a port").1.parse().expect("a number");
     let mut request = format!("ws://{authority}/").into_client_request().expect("an address");
     request.headers_mut().insert("authorization", format!("Bearer {token}").parse().expect("a header"));
     let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await.expect("the provider's edge");
-    let (mut socket, _) = tokio_tungstenite::client_async(request, stream).await.expect("the upgrade is passed on");
+    tokio_tungstenite::client_async(request, stream).await.expect("the upgrade is passed on").0
+}
+
+/// Completes the gateway's own handshake at an instance's address, and returns its answer to `connect` and one to `health`.
+pub(crate) async fn handshake(address: &str, token: &str) -> (Value, Value) {
+    let mut socket = open(address, token).await;
     let challenge = event(&mut socket, |frame| frame["event"] == "connect.challenge").await;
     assert!(challenge["payload"]["nonce"].is_string(), "{challenge}");
     let connect = json!({ "type": "req", "id": "1", "method": "connect", "params": {
@@ -193,7 +204,7 @@ pub async fn handshake(address: &str, token: &str) -> (Value, Value) {
     (hello, health)
 }
 
-async fn event(socket: &mut tokio_tungstenite::WebSocketStream<TcpStream>, wanted: impl Fn(&Value) -> bool) -> Value {
+async fn event(socket: &mut WebSocketStream<TcpStream>, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
         let next = tokio::time::timeout(PATIENCE, socket.next()).await.expect("a frame in time");
         let message = next.expect("the socket is open").expect("a frame");

@@ -1,0 +1,77 @@
+//! How much memory the platform needs on one machine, and a supervisor in each of its machines.
+
+use reqwest::Method;
+
+use crate::Outcome;
+use crate::program::Program;
+use crate::table::Table;
+use crate::vertical::wish;
+
+const INSTANCES: u32 = 5;
+
+pub(crate) async fn measure(program: &Program) -> Outcome<()> {
+    let folder = tempfile::tempdir()?;
+    let (running, _) = program.start(folder.path()).await?;
+    let mut table = Table::new(["process", "resident", "of that its own", "shared with its file"]);
+    table.row(row("platform, no instance", &Memory::of(running.pid())?));
+    for number in 0..INSTANCES {
+        let created = running.call(Method::POST, "/v1/instances", Some(wish(&format!("n{number}")))).await?;
+        running.succeeded(created["operation"]["id"].as_str().unwrap_or_default()).await?;
+    }
+    table.row(row(&format!("platform, {INSTANCES} instances"), &Memory::of(running.pid())?));
+    let supervisors = children(running.pid(), "supervisor")?;
+    for (name, processes) in [("supervisor", &supervisors), ("stand-in gateway", &descendants(&supervisors, "stand-in")?)] {
+        if processes.len() != INSTANCES as usize {
+            return Err(format!("{} processes of the kind {name} run, not {INSTANCES}", processes.len()).into());
+        }
+        let each = processes.iter().map(|pid| Memory::of(*pid)).collect::<Outcome<Vec<_>>>()?;
+        let largest = each.iter().max_by_key(|memory| memory.resident_kb).ok_or("no process")?;
+        table.row(row(&format!("{name}, the largest of {INSTANCES}"), largest));
+    }
+    running.end()?;
+    table.print("Memory (debug builds map a program of more than 100 MB, of which what is touched counts as shared with its file):");
+    Ok(())
+}
+
+fn row(name: &str, memory: &Memory) -> [String; 4] {
+    let mb = |kb: u64| format!("{:.1} MB", f64::from(u32::try_from(kb).unwrap_or(u32::MAX)) / 1024.0);
+    [name.to_owned(), mb(memory.resident_kb), mb(memory.own_kb), mb(memory.file_kb)]
+}
+
+/// What the kernel says of a process (<https://docs.kernel.org/filesystems/proc.html>).
+struct Memory {
+    resident_kb: u64,
+    own_kb: u64,
+    file_kb: u64,
+}
+
+impl Memory {
+    fn of(pid: u32) -> Outcome<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let field = |name: &str| -> Outcome<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name}"))?;
+            Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+        };
+        Ok(Self { resident_kb: field("VmRSS")?, own_kb: field("RssAnon")?, file_kb: field("RssFile")? })
+    }
+}
+
+/// The children of a process whose command line has this word.
+fn children(parent: u32, word: &str) -> Outcome<Vec<u32>> {
+    let mut found = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{parent}/task"))?.flatten() {
+        let listed = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        found.extend(listed.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+    }
+    let is = |pid: &u32| {
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        command.split(|byte| *byte == 0).any(|argument| argument == word.as_bytes())
+    };
+    found.retain(is);
+    Ok(found)
+}
+
+fn descendants(parents: &[u32], word: &str) -> Outcome<Vec<u32>> {
+    let nested = parents.iter().map(|parent| children(*parent, word)).collect::<Outcome<Vec<_>>>()?;
+    Ok(nested.into_iter().flatten().collect())
+}
