@@ -40,7 +40,7 @@ pub use key::{PublicKey, SigningKey};
 pub use keyset::KeySet;
 pub use seen::Seen;
 pub use sign::{Audience, Request, Signer, Token};
-pub use verify::{Verifier, looks_like_token};
+pub use verify::{Unread, Verifier, looks_like_token};
 
 /// The `iss` of every token. The keys tell deployments apart; this tells our tokens from those of other software that signs with Ed25519.
 pub const ISSUER: &str = "rockpool";

@@ -31,10 +31,9 @@ pub struct Request<'a> {
     pub body: &'a [u8],
 }
 
-impl Request<'_> {
-    pub(crate) fn body_digest(&self) -> String {
-        URL_SAFE_NO_PAD.encode(Sha256::digest(self.body))
-    }
+/// What a control token says of the body that it is for.
+pub(crate) fn body_digest(body: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(body))
 }
 
 /// A signed token. Its `Debug` form does not show it.
@@ -107,7 +106,7 @@ impl Signer {
     /// # Errors
     /// [`AccessError::SigningKey`] when the key does not sign.
     pub fn control(&self, instance: &str, by: &str, request: &Request<'_>, now: Timestamp) -> Result<Token, AccessError> {
-        let bound = Bound { htm: request.method.to_owned(), htu: request.path.to_owned(), bd: request.body_digest() };
+        let bound = Bound { htm: request.method.to_owned(), htu: request.path.to_owned(), bd: body_digest(request.body) };
         self.sign(Kind::Control, instance, by, bound, Kind::Control.max_lifetime(), now)
     }
 

@@ -5,6 +5,7 @@ use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq as _;
 
 use crate::claims::{Bound, Claims, Kind, LEEWAY, Named, Order, Visit};
+use crate::sign::body_digest;
 use crate::{AccessError, ISSUER, KeySet, Request};
 
 /// Longer texts are refused unread: a token of ours has about 500 bytes.
@@ -15,6 +16,25 @@ const MAX_TOKEN_BYTES: usize = 4096;
 pub fn looks_like_token(text: &str) -> bool {
     let typ = jsonwebtoken::decode_header(text).ok().and_then(|header| header.typ);
     typ.is_some_and(|typ| Kind::ALL.iter().any(|kind| kind.typ() == typ))
+}
+
+/// An order whose body has not been seen yet.
+#[derive(Debug)]
+#[must_use = "it is no order before its body was seen"]
+pub struct Unread {
+    order: Order,
+    body_digest: String,
+}
+
+impl Unread {
+    /// The order, if this is the body that it was signed for.
+    ///
+    /// # Errors
+    /// [`AccessError::OtherRequest`] if it is another one.
+    pub fn with_body(self, body: &[u8]) -> Result<Order, AccessError> {
+        let same = self.body_digest.as_bytes().ct_eq(body_digest(body).as_bytes());
+        if bool::from(same) { Ok(self.order) } else { Err(AccessError::OtherRequest("body")) }
+    }
 }
 
 /// Decides which tokens are for one instance and signed by one of a set of keys.
@@ -52,17 +72,24 @@ impl Verifier {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn control(&self, token: &str, request: &Request<'_>, now: Timestamp) -> Result<Order, AccessError> {
+        self.control_unread(token, request.method, request.path, now)?.with_body(request.body)
+    }
+
+    /// Verifies all of a control token but the body that it is for: so a server need not read a body before it knows that somebody may
+    /// send one.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it.
+    pub fn control_unread(&self, token: &str, method: &str, path: &str, now: Timestamp) -> Result<Unread, AccessError> {
         let (claims, issued_at, expires_at) = self.claims::<Bound>(Kind::Control, token, now)?;
-        if claims.extra.htm != request.method {
+        if claims.extra.htm != method {
             return Err(AccessError::OtherRequest("method"));
         }
-        if claims.extra.htu != request.path {
+        if claims.extra.htu != path {
             return Err(AccessError::OtherRequest("path"));
         }
-        if !bool::from(claims.extra.bd.as_bytes().ct_eq(request.body_digest().as_bytes())) {
-            return Err(AccessError::OtherRequest("body"));
-        }
-        Ok(Order { subject: claims.sub, token_id: claims.jti, issued_at, expires_at })
+        let order = Order { subject: claims.sub, token_id: claims.jti, issued_at, expires_at };
+        Ok(Unread { order, body_digest: claims.extra.bd })
     }
 
     fn visit(&self, kind: Kind, token: &str, now: Timestamp) -> Result<Visit, AccessError> {

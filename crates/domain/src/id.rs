@@ -28,7 +28,7 @@ macro_rules! id {
             /// A new identifier (UUID version 7, RFC 9562): later ones sort after earlier ones.
             #[must_use]
             pub fn generate() -> Self {
-                Self(Uuid::now_v7())
+                Self(fresh())
             }
 
             /// The identifier of a given UUID, for those that are derived from something else.
@@ -95,6 +95,14 @@ id!(
     OperationId,
     "op"
 );
+
+fn fresh() -> Uuid {
+    #[cfg(feature = "testing")]
+    if let Some(planned) = crate::testing::planned() {
+        return planned;
+    }
+    Uuid::now_v7()
+}
 
 #[cfg(test)]
 mod tests {

@@ -18,6 +18,8 @@ mod notice;
 mod plan;
 mod region;
 mod release;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod verb;
 
 pub use id::{IdError, InstanceId, OperationId, OrganisationId};

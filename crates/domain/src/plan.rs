@@ -153,11 +153,7 @@ impl FromStr for PlanId {
     type Err = UnknownPlan;
 
     fn from_str(text: &str) -> Result<Self, UnknownPlan> {
-        PLANS
-            .iter()
-            .map(|plan| plan.id)
-            .find(|id| id.as_str() == text)
-            .ok_or_else(|| UnknownPlan(text.chars().take(32).collect()))
+        PLANS.iter().map(|plan| plan.id).find(|id| id.as_str() == text).ok_or_else(|| UnknownPlan(text.chars().take(32).collect()))
     }
 }
 

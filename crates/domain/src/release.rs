@@ -42,10 +42,7 @@ impl FromStr for Family {
     type Err = UnknownFamily;
 
     fn from_str(text: &str) -> Result<Self, UnknownFamily> {
-        Self::ALL
-            .into_iter()
-            .find(|family| family.as_str() == text)
-            .ok_or_else(|| UnknownFamily(text.chars().take(32).collect()))
+        Self::ALL.into_iter().find(|family| family.as_str() == text).ok_or_else(|| UnknownFamily(text.chars().take(32).collect()))
     }
 }
 

@@ -64,9 +64,7 @@ impl Verb {
 
     /// The states in which the verb is accepted, for the sentence that refuses it.
     pub fn states(self) -> impl Iterator<Item = State> {
-        State::ALL.into_iter().filter(move |state| {
-            matches!(state.allows(self), Verdict::Run | Verdict::Absorbed | Verdict::Nothing)
-        })
+        State::ALL.into_iter().filter(move |state| matches!(state.allows(self), Verdict::Run | Verdict::Absorbed | Verdict::Nothing))
     }
 }
 

@@ -149,6 +149,15 @@ pub(crate) fn run_shard_of(id: &RunId) -> String {
     run_shard(spread(&id.0) % OVERDUE_SHARDS)
 }
 
+/// Parked runs are in the index of what is due under shards of their own: they wait for a person, and the sweep says so until one has come.
+pub(crate) fn parked_shard(shard: u32) -> String {
+    format!("PARKED#{shard}")
+}
+
+pub(crate) fn parked_shard_of(id: &RunId) -> String {
+    parked_shard(spread(&id.0) % OVERDUE_SHARDS)
+}
+
 pub(crate) fn notice_shard(shard: u32) -> String {
     format!("NOTICE#{shard}")
 }

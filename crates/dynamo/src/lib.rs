@@ -21,6 +21,8 @@ mod instance_item;
 mod instances;
 mod journal;
 mod keys;
+#[cfg(feature = "testing")]
+pub mod memory;
 mod moment;
 mod notices;
 mod operations;
@@ -45,10 +47,20 @@ pub use idempotency::IdempotencyKey;
 pub use instances::{Page, Patch};
 pub use table::{IndexDescription, TableDescription, create_table, table_description};
 
+/// What calls go to.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// DynamoDB.
+    Dynamo(Client),
+    /// A table in this process's memory.
+    #[cfg(feature = "testing")]
+    Memory(memory::MemoryTable),
+}
+
 /// The store. Clones share the client.
 #[derive(Clone)]
 pub struct Store {
-    client: Client,
+    way: Way,
     table: Arc<str>,
     deployment: Arc<Deployment>,
     clock: Arc<dyn Clock>,
@@ -61,7 +73,14 @@ impl Store {
     /// A store on a table that exists.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, deployment: Deployment, clock: Arc<dyn Clock>) -> Self {
-        Self { client, table: table.into().into(), deployment: Arc::new(deployment), clock }
+        Self { way: Way::Dynamo(client), table: table.into().into(), deployment: Arc::new(deployment), clock }
+    }
+
+    /// A store on a table in memory, for simulations.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn in_memory(table: memory::MemoryTable, deployment: Deployment, clock: Arc<dyn Clock>) -> Self {
+        Self { way: Way::Memory(table), table: "memory".into(), deployment: Arc::new(deployment), clock }
     }
 
     /// Whether the table answers: one read of half a unit.

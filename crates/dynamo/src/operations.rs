@@ -1,7 +1,7 @@
 //! Operations: runs as their owners see them.
 
 use domain::{InstanceId, OperationId, OrganisationId};
-use durable::Record;
+use durable::{Phase, Record};
 use flows::run_id;
 
 use crate::Store;
@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::expression::Expression;
 use crate::instances::Page;
 use crate::keys::{self, Key};
-use crate::read::{Query, text_of};
+use crate::read::{Query, key_of, text_of};
 use crate::run_item;
 
 impl Store {
@@ -58,5 +58,23 @@ impl Store {
         }
         items.sort_by(|a: &Record, b| b.id.cmp(&a.id));
         Ok(Page { items, next: ids.last().copied().filter(|_| more) })
+    }
+
+    /// Runs that wait for a person, those that wait longest first, at most `limit` of them.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn parked(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let waiting = self.due(keys::parked_shard, None, limit).await?;
+        let wanted: Vec<Key> = waiting.iter().map(key_of).collect();
+        let now = self.clock.now();
+        let mut parked = Vec::new();
+        for item in self.get_all("reading parked runs", &wanted).await? {
+            // The index lags: somebody may have come meanwhile.
+            parked.extend(run_item::parse(item, now)?.filter(|run| matches!(run.phase, Phase::Parked { .. })));
+        }
+        parked.sort_by_key(|run| run.updated_at);
+        parked.truncate(limit);
+        Ok(parked)
     }
 }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 
-use crate::Store;
 use crate::error::{Failure, StoreError, classify};
 use crate::expression::Expression;
 use crate::keys::{self, Key};
 use crate::write::Item;
+use crate::{Store, Way};
 
 /// A query of the table or of an index.
 #[derive(Debug, Clone, Default)]
@@ -34,18 +34,33 @@ const BATCH: usize = 100;
 impl Store {
     /// One item, as it is now.
     pub(crate) async fn get(&self, action: &'static str, key: &Key) -> Result<Option<Item>, StoreError> {
-        let sent = self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true).send().await;
+        let client = match &self.way {
+            Way::Dynamo(client) => client,
+            #[cfg(feature = "testing")]
+            Way::Memory(table) => return table.get(action, key).await.map_err(|failure| unavailable(action, failure)),
+        };
+        let sent = client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true).send().await;
         sent.map(|answer| answer.item).map_err(|error| unavailable(action, classify(action, &error)))
     }
 
     /// One item, as it was a moment ago, for half the price.
     pub(crate) async fn glance(&self, action: &'static str, key: &Key) -> Result<Option<Item>, StoreError> {
-        let sent = self.client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).send().await;
+        let client = match &self.way {
+            Way::Dynamo(client) => client,
+            #[cfg(feature = "testing")]
+            Way::Memory(table) => return table.get(action, key).await.map_err(|failure| unavailable(action, failure)),
+        };
+        let sent = client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).send().await;
         sent.map(|answer| answer.item).map_err(|error| unavailable(action, classify(action, &error)))
     }
 
     /// The items of these keys that are there, in no order.
     pub(crate) async fn get_all(&self, action: &'static str, wanted: &[Key]) -> Result<Vec<Item>, StoreError> {
+        let client = match &self.way {
+            Way::Dynamo(client) => client,
+            #[cfg(feature = "testing")]
+            Way::Memory(table) => return table.get_all(action, wanted).await.map_err(|failure| unavailable(action, failure)),
+        };
         let mut items = Vec::new();
         for batch in wanted.chunks(BATCH) {
             let attributes = batch.iter().map(Key::attributes).collect();
@@ -57,7 +72,7 @@ impl Store {
                 if rounds > BATCH {
                     return Err(StoreError::Unavailable { action, why: "keys came back unread again and again".to_owned() });
                 }
-                let sent = self.client.batch_get_item().set_request_items(Some(keys)).send().await;
+                let sent = client.batch_get_item().set_request_items(Some(keys)).send().await;
                 let answer = sent.map_err(|error| unavailable(action, classify(action, &error)))?;
                 items.extend(answer.responses.unwrap_or_default().into_values().flatten());
                 asked = answer.unprocessed_keys;
@@ -68,8 +83,12 @@ impl Store {
 
     /// One page.
     pub(crate) async fn query(&self, action: &'static str, query: &Query) -> Result<Found, StoreError> {
-        let sent = self
-            .client
+        let client = match &self.way {
+            Way::Dynamo(client) => client,
+            #[cfg(feature = "testing")]
+            Way::Memory(table) => return table.query(action, query).await.map_err(|failure| unavailable(action, failure)),
+        };
+        let sent = client
             .query()
             .table_name(&*self.table)
             .set_index_name(query.index.map(str::to_owned))

@@ -86,10 +86,18 @@ pub(crate) fn item(record: &Record) -> Result<Item, StoreError> {
     let key = keys::run(&record.id);
     let mut item: Item = serde_dynamo::to_item(stored(record, &key)?).map_err(|error| StoreError::corrupt(&key, error))?;
     item.extend(key.attributes());
-    if record.overdue_at.is_some() {
-        item.insert(keys::OVERDUE_SHARD.to_owned(), text(keys::run_shard_of(&record.id)));
+    if let Some((shard, _)) = due(record) {
+        item.insert(keys::OVERDUE_SHARD.to_owned(), text(shard));
     }
     Ok(item)
+}
+
+/// Where and when a run is in the index of what is due: a live one by its time, a parked one since it was parked.
+fn due(record: &Record) -> Option<(String, Timestamp)> {
+    match record.phase {
+        Phase::Parked { .. } => Some((keys::parked_shard_of(&record.id), record.updated_at)),
+        _ => record.overdue_at.map(|at| (keys::run_shard_of(&record.id), at)),
+    }
 }
 
 /// Reads a run, unless its time is over.
@@ -101,6 +109,7 @@ pub(crate) fn parse(item: Item, now: Timestamp) -> Result<Option<Record>, StoreE
     }
     let phase = unfold(run.phase, run.phase_detail).map_err(|error| StoreError::corrupt(&key, error))?;
     let time = |moment: Option<Moment>| moment.map(|moment| moment.0);
+    let overdue_at = time(run.overdue_at).filter(|_| phase.is_live());
     Ok(Some(Record {
         id: RunId(key.pk),
         kind: run.kind,
@@ -116,7 +125,7 @@ pub(crate) fn parse(item: Item, now: Timestamp) -> Result<Option<Record>, StoreE
         owner: run.owner,
         lease_until: time(run.lease_until),
         not_before: time(run.not_before),
-        overdue_at: time(run.overdue_at),
+        overdue_at,
         cancel_requested_at: time(run.cancel_requested_at),
         claims: run.claims,
         wakes: run.wakes,
@@ -146,8 +155,8 @@ pub(crate) fn replace(next: &Record) -> Result<Expression, StoreError> {
         .put("owner", next.owner.as_ref().map(|owner| text(&owner.0)))
         .put("lease_until", next.lease_until.map(Moment::value))
         .put("not_before", next.not_before.map(Moment::value))
-        .put(keys::OVERDUE_AT, next.overdue_at.map(Moment::value))
-        .put(keys::OVERDUE_SHARD, next.overdue_at.map(|_| text(keys::run_shard_of(&next.id))))
+        .put(keys::OVERDUE_AT, run.overdue_at.map(|at| Moment::value(at.0)))
+        .put(keys::OVERDUE_SHARD, due(next).map(|(shard, _)| text(shard)))
         .set("claims", number(run.claims))
         .set("wakes", number(run.wakes))
         .set("updated_at", Moment::value(next.updated_at))
@@ -173,7 +182,7 @@ fn stored(record: &Record, key: &Key) -> Result<RunItem, StoreError> {
         owner: record.owner.clone(),
         lease_until: moment(record.lease_until),
         not_before: moment(record.not_before),
-        overdue_at: moment(record.overdue_at),
+        overdue_at: moment(due(record).map(|(_, at)| at)),
         cancel_requested_at: moment(record.cancel_requested_at),
         claims: record.claims,
         wakes: record.wakes,
@@ -255,6 +264,7 @@ mod tests {
         let plan = json!({ "app": "rp", "regions": ["fra"], "none": null, "deep": { "n": -7, "big": 18_446_744_073_709_551_615_u64 } });
         let new = NewRun { id: RunId("org.op".to_owned()), kind: "provision".to_owned(), version: 3, subject: "s".to_owned(), plan };
         let mut record = Record::begin(new, now);
+        record.overdue_at = record.overdue_at.filter(|_| phase.is_live());
         record.phase = phase;
         record.trying = Some(Trying { name: "create_app".to_owned(), place: 0, since: now, attempts: 2, said: String::new() });
         record.journal.push(Entry {

@@ -14,10 +14,10 @@ use aws_sdk_dynamodb::types::{
 use backon::{ExponentialBuilder, Retryable};
 use uuid::Uuid;
 
-use crate::Store;
 use crate::error::{Failure, StoreError, classify};
 use crate::expression::Expression;
 use crate::keys::Key;
+use crate::{Store, Way};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -30,6 +30,11 @@ pub(crate) struct Refused(pub(crate) Option<Item>);
 pub(crate) struct Refusals(Vec<Option<Refused>>);
 
 impl Refusals {
+    #[cfg(feature = "testing")]
+    pub(crate) const fn new(refused: Vec<Option<Refused>>) -> Self {
+        Self(refused)
+    }
+
     /// The refusal of one of its writes, by its place.
     pub(crate) fn at(&self, place: usize) -> Option<&Refused> {
         self.0.get(place)?.as_ref()
@@ -55,8 +60,12 @@ impl Store {
         expression: &Expression,
     ) -> Result<Result<Item, Refused>, StoreError> {
         let send = || async {
-            let sent = self
-                .client
+            let client = match &self.way {
+                Way::Dynamo(client) => client,
+                #[cfg(feature = "testing")]
+                Way::Memory(table) => return table.update(action, key, expression).await,
+            };
+            let sent = client
                 .update_item()
                 .table_name(&*self.table)
                 .set_key(Some(key.attributes()))
@@ -88,8 +97,12 @@ impl Store {
         expression: &Expression,
     ) -> Result<Result<(), Refused>, StoreError> {
         let send = || async {
-            let sent = self
-                .client
+            let client = match &self.way {
+                Way::Dynamo(client) => client,
+                #[cfg(feature = "testing")]
+                Way::Memory(table) => return table.put(action, &item, expression).await,
+            };
+            let sent = client
                 .put_item()
                 .table_name(&*self.table)
                 .set_item(Some(item.clone()))
@@ -119,8 +132,12 @@ impl Store {
         expression: &Expression,
     ) -> Result<Result<(), Refused>, StoreError> {
         let send = || async {
-            let sent = self
-                .client
+            let client = match &self.way {
+                Way::Dynamo(client) => client,
+                #[cfg(feature = "testing")]
+                Way::Memory(table) => return table.delete(action, key, expression).await,
+            };
+            let sent = client
                 .delete_item()
                 .table_name(&*self.table)
                 .set_key(Some(key.attributes()))
@@ -147,8 +164,12 @@ impl Store {
     pub(crate) async fn transact(&self, action: &'static str, writes: &[TransactWriteItem]) -> Result<Result<(), Refusals>, StoreError> {
         let token = Uuid::new_v4().to_string();
         let send = || async {
-            let sent =
-                self.client.transact_write_items().set_transact_items(Some(writes.to_vec())).client_request_token(&token).send().await;
+            let client = match &self.way {
+                Way::Dynamo(client) => client,
+                #[cfg(feature = "testing")]
+                Way::Memory(table) => return table.transact(action, &token, writes).await,
+            };
+            let sent = client.transact_write_items().set_transact_items(Some(writes.to_vec())).client_request_token(&token).send().await;
             match sent {
                 Ok(_) => Ok(Ok(())),
                 Err(SdkError::ServiceError(error)) => match error.err() {

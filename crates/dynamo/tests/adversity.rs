@@ -86,6 +86,34 @@ async fn conflicts_and_throttling_pass_unnoticed_and_what_lasts_is_said() {
 }
 
 #[tokio::test]
+async fn every_try_of_a_transaction_has_the_same_token_and_every_transaction_its_own() {
+    if !embedded() {
+        return;
+    }
+    let bench = Bench::new().await;
+    let tokens = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (seen, calls) = (tokens.clone(), std::sync::atomic::AtomicU64::new(0));
+    // Of three tries the first is carried out and its answer lost, and the second meets somebody else's transaction.
+    bench.aws.set_fault(move |call: &Call<'_>| {
+        if call.operation != "TransactWriteItems" {
+            return Verdict::Pass;
+        }
+        seen.lock().unwrap().push(call.body["ClientRequestToken"].as_str().map(str::to_owned));
+        match calls.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Verdict::LoseAnswer,
+            1 => Verdict::Refuse(Refusal::TransactionConflict),
+            _ => Verdict::Pass,
+        }
+    });
+    bench.provisioning(OrganisationId::generate(), "mine").await;
+    bench.provisioning(OrganisationId::generate(), "mine").await;
+    let tokens = tokens.lock().unwrap();
+    assert!(tokens.iter().all(Option::is_some), "{tokens:?}");
+    assert_eq!((&tokens[0], &tokens[1], tokens.len()), (&tokens[1], &tokens[2], 4), "{tokens:?}");
+    assert_ne!(tokens[2], tokens[3]);
+}
+
+#[tokio::test]
 async fn a_conflict_on_a_single_write_is_tried_again() {
     let bench = Bench::new().await;
     let (_, record) = bench.provisioning(OrganisationId::generate(), "mine").await;

@@ -158,6 +158,10 @@ async fn a_delete_takes_the_instance_from_a_parked_run() {
     parked.phase = Phase::Parked { why: "stop_machine says no".to_owned(), was: Box::new(Phase::Running) };
     (parked.lease_until, parked.overdue_at) = (None, None);
     bench.store.checkpoint(&held(&record), &parked, Guard::None).await.unwrap();
+    let waiting = bench.store.parked(10).await.unwrap();
+    assert_eq!(waiting.iter().map(|run| &run.id).collect::<Vec<_>>(), [&record.id], "nobody would hear of it");
+    assert_eq!(bench.store.read(&record.id).await.unwrap().unwrap().overdue_at, None);
+    assert_eq!(bench.store.overdue(bench.now() + jiff::SignedDuration::from_hours(1), 10).await.unwrap(), [], "no worker is sent to it");
 
     let asked = bench.ask(&instance, Verb::Delete, None).await.unwrap();
     assert_eq!(asked.record.unwrap().kind, "retire");

@@ -54,3 +54,8 @@ impl JournalBench for Bench {
 async fn the_store_is_a_journal_like_any_other() {
     journal_conformance(Bench::new).await;
 }
+
+#[tokio::test]
+async fn so_is_the_store_on_a_table_in_memory() {
+    journal_conformance(Bench::in_memory).await;
+}

@@ -14,7 +14,8 @@ pub const BODY_LIMIT: usize = 64 * 1024;
 
 /// What a body means, beside how it is written. Parsing belongs to the extractor, so that a handler only ever sees good values.
 pub trait Request: Sized {
-    /// The JSON form. It should deny unknown fields (`#[serde(deny_unknown_fields)]`): a misspelt wish must not be ignored.
+    /// The JSON form. It should deny unknown fields (`#[serde(deny_unknown_fields)]`): a misspelt wish must not be ignored. A struct within
+    /// it stands in an [`Object`](crate::Object), or an array would be taken for it.
     type Wire: DeserializeOwned;
 
     /// From the form to the meaning.

@@ -139,21 +139,20 @@ pub struct Problem {
     cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
-/// Details longer than this are cut: they may quote what the caller sent.
-const LONGEST_DETAIL: usize = 500;
+/// Texts longer than this many characters are cut: they may quote what the caller sent.
+const LONGEST_TEXT: usize = 500;
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let mut detail = detail.into();
-        if let Some((end, _)) = detail.char_indices().nth(LONGEST_DETAIL) {
-            detail.truncate(end);
-            detail.push('…');
-        }
-        Self { kind, detail, members: Map::new(), headers: Vec::new(), cause: None }
+        Self { kind, detail: cut(detail.into()), members: Map::new(), headers: Vec::new(), cause: None }
     }
 
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.members.insert(name.to_owned(), value.into());
+        let value = match value.into() {
+            Value::String(text) => Value::String(cut(text)),
+            value => value,
+        };
+        self.members.insert(name.to_owned(), value);
         self
     }
 
@@ -194,6 +193,14 @@ impl Problem {
             members: self.members.clone(),
         }
     }
+}
+
+fn cut(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 impl IntoResponse for Problem {

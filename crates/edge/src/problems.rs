@@ -232,7 +232,7 @@ impl Problem {
 
     /// RFC 9110, section 10.2.3, in whole seconds, rounded up, at least one.
     fn after(self, wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
         let seconds = seconds.max(1);
         self.with("retry_after_seconds", seconds).with_header(RETRY_AFTER, HeaderValue::from(seconds))
     }

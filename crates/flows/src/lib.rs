@@ -6,6 +6,7 @@
 mod address;
 mod catalogue;
 mod decide;
+mod degrade;
 mod deployment;
 pub mod health;
 mod outcome;

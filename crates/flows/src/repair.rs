@@ -3,7 +3,8 @@ use std::time::Duration;
 use domain::Rung;
 use durable::{Flow, Limits, Run};
 
-use crate::outcome::{Announcement, Observed};
+use crate::degrade::degrade;
+use crate::outcome::Observed;
 use crate::plan::RepairPlan;
 use crate::ports::MachineState;
 use crate::world::World;
@@ -16,7 +17,6 @@ const RUNG: Limits = Limits { deadline: Duration::from_secs(300), attempts: 3 };
 /// Each rung of the plan is climbed once. What a rung said is recorded as a fact, so that a run that lost its worker does not climb it
 /// again.
 pub(crate) async fn repair<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a RepairPlan) -> Flow<Observed> {
-    let target = &plan.machine.target;
     let mut trouble = "its gateway does not answer, and it was restarted within the last hour".to_owned();
     for rung in &plan.rungs {
         match climb(run, world, plan, *rung).await? {
@@ -28,15 +28,7 @@ pub(crate) async fn repair<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Re
         }
     }
 
-    let call = world.alarms.raise("instance_degraded", &target.instance, &trouble, &plan.machine.request);
-    run.step("raise_alarm", call).await?;
-    run.commit("degraded").await?;
-    run.notify(Announcement::new(
-        target.instance,
-        "instance_degraded",
-        format!("{} does not answer, and restarting it did not help. We have been called and are looking at it.", target.name),
-    ));
-    Ok(Observed::degraded(trouble))
+    degrade(run, world, &plan.machine, trouble).await
 }
 
 /// Climbs one rung and sees whether it helped; otherwise says why not.

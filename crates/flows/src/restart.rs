@@ -1,6 +1,7 @@
 use domain::RestartScope;
 use durable::{Flow, Limits, Run};
 
+use crate::degrade::{degrade, in_service};
 use crate::outcome::Observed;
 use crate::plan::RestartPlan;
 use crate::ports::MachineState;
@@ -20,12 +21,10 @@ pub(crate) async fn restart<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a R
             run.step("restart_machine", machines.restart(&placement.app, &placement.machine)).await?;
             let booted = machines.await_state(&placement.app, &placement.machine, MachineState::Started);
             if let Err(why) = run.attempt("await_started", Limits::DEFAULT, booted).await? {
-                run.commit("in_service").await?;
-                return Ok(Observed::degraded(why));
+                return degrade(run, world, &plan.machine, why).await;
             }
         }
     }
     let answers = run.attempt("await_healthy", GATEWAY_START, gateways.await_ready(instance, &placement.address)).await?;
-    run.commit("in_service").await?;
-    Ok(answers.map_or_else(Observed::degraded, |()| Observed::running()))
+    in_service(run, world, &plan.machine, answers).await
 }

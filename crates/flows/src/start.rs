@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use durable::{Flow, Limits, Run, Setback};
 
+use crate::degrade::in_service;
 use crate::outcome::Observed;
 use crate::plan::MachinePlan;
 use crate::ports::MachineState;
@@ -27,8 +28,7 @@ pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Mac
     run.step("start_machine", machines.start(app, machine)).await?;
     run.step("await_started", machines.await_state(app, machine, MachineState::Started)).await?;
     let answers = run.attempt("await_healthy", GATEWAY_START, gateways.await_ready(&plan.target.instance, &plan.placement.address)).await?;
-    run.commit("in_service").await?;
-    Ok(answers.map_or_else(Observed::degraded, |()| Observed::running()))
+    in_service(run, world, plan, answers).await
 }
 
 /// The one thing that must never be repaired by making a new one.

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::settings::Settings;
-use crate::token::Token;
+use crate::token::{self, Token};
 use crate::verifier::Refusal;
 
 #[derive(Debug, Deserialize)]
@@ -27,7 +27,7 @@ pub(crate) struct Claims {
 
 impl Claims {
     pub(crate) fn parse(payload: &[u8]) -> Result<Self, Refusal> {
-        serde_json::from_slice(payload).map_err(|_| Refusal::Claims)
+        token::object(payload).ok_or(Refusal::Claims)
     }
 
     /// When the token ends, without leeway.

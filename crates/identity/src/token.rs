@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use crate::keys::{Algorithm, Key};
 use crate::verifier::Refusal;
@@ -29,6 +30,12 @@ struct Header {
     crit: Option<serde_json::Value>,
 }
 
+/// Reads a JSON object (RFC 7519, section 7.2), and nothing else: serde would take an array for a struct, its elements for the members.
+pub(crate) fn object<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    let begins = json.trim_ascii_start().first() == Some(&b'{');
+    begins.then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
 impl<'a> Token<'a> {
     pub(crate) fn cut(text: &'a str) -> Result<Self, Refusal> {
         if text.len() > LONGEST {
@@ -40,7 +47,7 @@ impl<'a> Token<'a> {
             return Err(Refusal::Malformed);
         }
         let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refusal::Malformed)?;
-        let header: Header = serde_json::from_slice(&header).map_err(|_| Refusal::Malformed)?;
+        let header: Header = object(&header).ok_or(Refusal::Malformed)?;
         // RFC 7515, section 4.1.11: whoever does not understand a critical extension must refuse the token. We understand none.
         if header.crit.is_some() {
             return Err(Refusal::Malformed);

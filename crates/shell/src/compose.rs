@@ -63,10 +63,7 @@ impl Keys {
     /// What every tenant machine verifies with.
     #[must_use]
     pub fn public(&self) -> TenantKeys {
-        TenantKeys {
-            access: KeySet::of([self.access.public()]).to_jwks(),
-            control: KeySet::of([self.control.public()]).to_jwks(),
-        }
+        TenantKeys { access: KeySet::of([self.access.public()]).to_jwks(), control: KeySet::of([self.control.public()]).to_jwks() }
     }
 }
 

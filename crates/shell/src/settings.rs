@@ -84,7 +84,7 @@ impl DeploymentSettings {
         let name = reader.text("ROCKPOOL_DEPLOYMENT");
         let label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         // An app is named rp-<deployment>-<32 digits>, in at most 62 characters.
-        if !name.is_empty() && !(name.len() <= 20 && name.bytes().all(label)) {
+        if name.len() > 20 || !name.bytes().all(label) {
             reader.problem("ROCKPOOL_DEPLOYMENT is not at most 20 lowercase letters and digits".to_owned());
         }
         let address = reader.address("ROCKPOOL_INSTANCE_ADDRESS");

@@ -96,7 +96,8 @@ async fn a_delete_that_is_refused_for_another_reason_is_not_taken_for_done() {
 
 #[tokio::test]
 async fn what_can_pass_is_tried_again_and_then_works() {
-    let refusals = [Verdict::Refuse(Refusal::Throttled), Verdict::Refuse(Refusal::InternalError), Verdict::LoseRequest, Verdict::LoseAnswer];
+    let refusals =
+        [Verdict::Refuse(Refusal::Throttled), Verdict::Refuse(Refusal::InternalError), Verdict::LoseRequest, Verdict::LoseAnswer];
     for refusal in refusals {
         let (aws, vault) = vault().await;
         let fault = refusal.clone();

@@ -1,7 +1,7 @@
 //! What callers send: the form on the wire, and the meaning that the domain accepts.
 
 use domain::{Family, InstanceName, OrganisationId, Plan, PlanId, Region, Release, RestartScope};
-use edge::{Cursors, Problem, Request};
+use edge::{Cursors, Object, Problem, Request};
 use gateway::Pin;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
@@ -25,7 +25,8 @@ pub(crate) struct CreateInstance {
     allowed_regions: Vec<String>,
     /// The gateway it runs; without it the newest OpenClaw.
     #[serde(default)]
-    gateway: Option<GatewayChoice>,
+    #[schema(value_type = Option<GatewayChoice>)]
+    gateway: Option<Object<GatewayChoice>>,
 }
 
 /// A gateway, as it is asked for.
@@ -169,8 +170,8 @@ fn add_regions(regions: &mut Vec<Region>, texts: &[String]) -> Result<(), Proble
     Ok(())
 }
 
-fn pin(choice: Option<GatewayChoice>) -> Result<&'static Pin, Problem> {
-    let Some(GatewayChoice { family, version }) = choice else { return Ok(gateway::pin(Family::Openclaw)) };
+fn pin(choice: Option<Object<GatewayChoice>>) -> Result<&'static Pin, Problem> {
+    let Some(Object(GatewayChoice { family, version })) = choice else { return Ok(gateway::pin(Family::Openclaw)) };
     let unknown = || {
         let asked = version.as_ref().map_or_else(|| family.clone(), |version| format!("{family} {version}"));
         Problem::unknown_version(asked, gateway::pins().iter().map(Pin::release))

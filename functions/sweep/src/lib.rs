@@ -10,14 +10,17 @@ pub use lambda::{Tick, from_environment, serve};
 
 use std::sync::Arc;
 
-use durable::{Engine, SweepReport};
-use dynamo::Store;
+use durable::{Engine, Phase, SweepReport};
+use dynamo::{Store, StoreError};
 use flows::health::ShardCheck;
 use flows::ports::Queue;
 use jiff::{SignedDuration, Timestamp};
 
 /// Overdue runs that one minute wakes; what is over it stays overdue and is found by the next.
 const MOST_RUNS: usize = 1000;
+
+/// Parked runs that one minute speaks of: more are a single cause.
+const MOST_PARKED: usize = 100;
 
 /// Notices that one minute sends again.
 const MOST_NOTICES: u32 = 100;
@@ -48,6 +51,8 @@ pub struct Minute {
     pub repairs: usize,
     /// Notices that were sent again.
     pub notices: usize,
+    /// Runs that wait for a person.
+    pub parked: usize,
 }
 
 /// A minute whose parts did not all succeed. The others were done.
@@ -82,7 +87,23 @@ impl Sweep {
             Ok(notices) => done.notices = notices,
             Err(error) => failed.push(format!("notices: {error}")),
         }
+        match self.call_about_parked_runs().await {
+            Ok(parked) => done.parked = parked,
+            Err(error) => failed.push(format!("parked runs: {error}")),
+        }
         if failed.is_empty() { Ok(done) } else { Err(SweepError(failed)) }
+    }
+
+    /// Says of every run that waits for a person that it does, every minute until one has come: the worker that parked it may have died
+    /// before it could say so, and a call may go unheard.
+    async fn call_about_parked_runs(&self) -> Result<usize, StoreError> {
+        let parked = self.store.parked(MOST_PARKED).await?;
+        for record in &parked {
+            if let Phase::Parked { why, .. } = &record.phase {
+                tracing::error!(alarm = "run_parked", run = %record.id, kind = record.kind, since = %record.updated_at, why, "a run waits for a person");
+            }
+        }
+        Ok(parked.len())
     }
 
     async fn resend_notices(&self, now: Timestamp) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {

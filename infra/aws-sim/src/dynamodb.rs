@@ -32,7 +32,7 @@ impl DynamoDb {
         {
             request.insert("ReturnConsumedCapacity".to_owned(), "INDEXES".into());
         }
-        match self.carry_out(operation, body.to_string()).await {
+        match self.carry_out(operation, body).await {
             Ok(mut answer) => {
                 let capacity = match answer.as_object_mut() {
                     Some(fields) if !asked => fields.remove("ConsumedCapacity"),
@@ -57,12 +57,12 @@ impl DynamoDb {
 
     /// A commit to disk waits for the disk, so it must not hold up the runtime's thread. In memory nothing waits, and staying on the thread
     /// keeps tests under virtual time exact.
-    async fn carry_out(&self, operation: &str, body: String) -> Result<Value, DynoxideError> {
+    async fn carry_out(&self, operation: &str, body: Value) -> Result<Value, DynoxideError> {
         if !self.on_disk {
-            return dispatch(&self.database, operation, &body);
+            return dispatch(&self.database, operation, body);
         }
         let (database, operation) = (self.database.clone(), operation.to_owned());
-        blocking(move || dispatch(&database, &operation, &body)).await
+        blocking(move || dispatch(&database, &operation, body)).await
     }
 }
 
@@ -87,7 +87,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, DynoxideEr
     }
 }
 
-fn dispatch(database: &Database, operation: &str, body: &str) -> Result<Value, DynoxideError> {
+fn dispatch(database: &Database, operation: &str, body: Value) -> Result<Value, DynoxideError> {
     match operation {
         "CreateTable" => written(database.create_table(read(body)?)),
         "DeleteTable" => written(database.delete_table(read(body)?)),
@@ -111,8 +111,8 @@ fn dispatch(database: &Database, operation: &str, body: &str) -> Result<Value, D
 }
 
 /// The engine marks the class of a refusal that happens while a request is read by a prefix of the message.
-fn read<T: DeserializeOwned>(body: &str) -> Result<T, DynoxideError> {
-    serde_json::from_str(body).map_err(|error| {
+fn read<T: DeserializeOwned>(body: Value) -> Result<T, DynoxideError> {
+    serde_json::from_value(body).map_err(|error| {
         let message = error.to_string();
         match message.strip_prefix("VALIDATION:").or_else(|| message.strip_prefix("VALIDATION_REQUEST:")) {
             Some(message) => DynoxideError::ValidationException(message.to_owned()),

@@ -21,6 +21,7 @@
 mod connector;
 mod dynamodb;
 mod fault;
+mod hidden;
 mod ledger;
 mod secrets;
 mod sqs;

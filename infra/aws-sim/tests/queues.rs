@@ -37,6 +37,38 @@ async fn a_delayed_message_arrives_when_its_delay_is_over_and_not_before() {
     assert!(sent.elapsed() >= Duration::from_millis(990), "after {:?}", sent.elapsed());
 }
 
+/// A message that is polled for is there within some milliseconds of the moment at which it shows, however it was hidden.
+#[tokio::test]
+async fn a_waiting_receiver_gets_a_hidden_message_when_it_shows() {
+    let sqs = client().await;
+    let url = queue(&sqs, "showing", &[(QueueAttributeName::VisibilityTimeout, "1")]).await;
+    sqs.send_message().queue_url(&url).message_body("op_1").delay_seconds(1).send().await.unwrap();
+    let mut late = Vec::new();
+    for _ in 0..3 {
+        let hidden = Instant::now();
+        assert_eq!(receive(&sqs, &url, 5).await[0].body(), Some("op_1"));
+        late.push(hidden.elapsed().saturating_sub(Duration::from_secs(1)));
+    }
+    // The best of some, because the machine may be busy with something else meanwhile.
+    assert!(late.iter().min().unwrap() < &Duration::from_millis(40), "late by {late:?}");
+}
+
+#[tokio::test]
+async fn a_queue_hides_what_is_received_for_as_long_as_its_attributes_say_now() {
+    let sqs = client().await;
+    let url = queue(&sqs, "changing", &[(QueueAttributeName::VisibilityTimeout, "600")]).await;
+    for body in ["op_1", "op_2"] {
+        sqs.send_message().queue_url(&url).message_body(body).send().await.unwrap();
+    }
+    let one = async || sqs.receive_message().queue_url(&url).send().await.unwrap().messages.unwrap().remove(0);
+    one().await;
+    sqs.set_queue_attributes().queue_url(&url).attributes(QueueAttributeName::VisibilityTimeout, "1").send().await.unwrap();
+    let second = one().await;
+    let begun = Instant::now();
+    assert_eq!(receive(&sqs, &url, 5).await[0].message_id(), second.message_id());
+    assert!(begun.elapsed() < Duration::from_secs(4), "after {:?}", begun.elapsed());
+}
+
 #[tokio::test]
 async fn a_delay_beyond_fifteen_minutes_is_refused_as_by_aws() {
     let sqs = client().await;

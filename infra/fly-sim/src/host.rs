@@ -89,6 +89,59 @@ pub struct LogLine {
     pub message: String,
 }
 
+/// Something that holds what a machine wrote.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Disk {
+    /// A volume, by its identifier.
+    Volume(String),
+    /// A snapshot, by its identifier.
+    Snapshot(String),
+}
+
+/// What a command in a machine has answered.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Executed {
+    /// Its output, as far as it is kept.
+    pub stdout: String,
+    /// Its errors, likewise.
+    pub stderr: String,
+    /// Its exit code; 128 and the signal if a signal ended it.
+    pub exit_code: i32,
+    /// The signal that ended it, else 0.
+    pub exit_signal: i32,
+}
+
+/// A command could not be run in a machine.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecFailed {
+    /// The machine does not run.
+    #[error("the machine does not run")]
+    NotRunning,
+    /// It took too long and was killed.
+    #[error("the command took too long")]
+    TimedOut,
+    /// It could not be started.
+    #[error("the command could not be started: {0}")]
+    NotStarted(String),
+}
+
+/// One process in a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProcessStat {
+    /// Its number.
+    pub pid: i32,
+    /// Its command line.
+    pub command: String,
+    /// Its folder.
+    pub directory: String,
+    /// The memory that it has, in bytes.
+    pub rss: u64,
+    /// What it has run in the kernel, in clock ticks.
+    pub stime: u64,
+    /// What it has run at all, in clock ticks.
+    pub rtime: u64,
+}
+
 /// What stands behind the machines. Every method may be called again after a crash of the simulator and must then find what is there.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
@@ -106,6 +159,14 @@ pub trait Host: Send + Sync + 'static {
     async fn create_volume(&self, volume: &str) -> std::io::Result<()>;
     /// Removes a volume's contents for good.
     async fn delete_volume(&self, volume: &str) -> std::io::Result<()>;
+    /// Makes a copy of what a disk holds now, unless it is there. Returns its bytes.
+    async fn copy(&self, from: &Disk, to: &Disk) -> std::io::Result<u64>;
+    /// Removes a snapshot's contents.
+    async fn delete_snapshot(&self, snapshot: &str) -> std::io::Result<()>;
+    /// Runs a command in a machine, as long as it may take.
+    async fn exec(&self, machine: &str, command: &[String], timeout: Duration) -> Result<Executed, ExecFailed>;
+    /// The processes of a machine, its main one first.
+    async fn processes(&self, machine: &str) -> Vec<ProcessStat>;
     /// Log lines of an app written after a time (Unix time in nanoseconds), oldest first, at most `limit`.
     async fn logs(&self, app: &str, machine: Option<&str>, after_ns: i64, limit: usize) -> Vec<LogLine>;
     /// The simulator ends: machines drain, and their records stay as they are, so that the next start boots them anew.

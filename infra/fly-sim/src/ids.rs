@@ -39,6 +39,11 @@ impl Ids {
         format!("vol_{}", self.draw(BASE36, 20))
     }
 
+    /// `vs_` and 20 characters.
+    pub(crate) fn snapshot(&self) -> String {
+        format!("vs_{}", self.draw(BASE36, 20))
+    }
+
     pub(crate) fn app(&self) -> String {
         self.draw(BASE36, 16)
     }

@@ -20,10 +20,13 @@
 
 mod api;
 mod calls;
+mod capacity;
 mod checks;
 mod clock;
+mod conditions;
 mod engine;
 mod error;
+mod faults;
 mod forms;
 pub mod host;
 mod ids;
@@ -41,12 +44,14 @@ mod world;
 
 pub use api::ACTIONS;
 pub use calls::Call;
+pub use capacity::Capacity;
 pub use checks::{DeclaredCheck, declared};
 pub use clock::Clock;
 pub use error::OpenError;
+pub use faults::{Faults, UnknownProfile};
 pub use inventory::{Inventory, MachineView};
 pub use options::{Latencies, Options};
-pub use records::MachineState;
+pub use records::{CertificateStatus, MachineState};
 pub use script::{Fault, Match, On, Script};
 pub use simulator::Simulator;
 pub use virtual_host::{HostLatencies, VirtualHost};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use clap::Parser;
 use fly_sim::processes::{self, Processes, Program};
 use fly_sim::proxy::{Proxy, SimulatorRoutes};
-use fly_sim::{Options, Simulator};
+use fly_sim::{Faults, Options, Simulator};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,9 @@ struct Arguments {
     /// Apply Fly's rate limits.
     #[arg(long)]
     rate_limits: bool,
+    /// What goes wrong by chance: `calm`, `bad-day` or `regional-outage`, with a number after a colon to see the same again.
+    #[arg(long, value_name = "PROFILE[:SEED]")]
+    faults: Option<Faults>,
     /// A program that stands for an image, as REFERENCE=PROGRAM; may be repeated.
     #[arg(long = "image", value_name = "REFERENCE=PROGRAM", value_parser = image, requires = "data")]
     images: Vec<(String, PathBuf)>,
@@ -63,14 +66,17 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
-    let Arguments { port, data, token, organisation, rate_limits, images, proxy_port } = arguments;
+    let Arguments { port, data, token, organisation, rate_limits, faults, images, proxy_port } = arguments;
     let host = data.as_ref().filter(|_| !images.is_empty()).map(|data| programs(data.clone(), images)).transpose()?;
     let options = match &host {
         Some(processes) => Options::new(Arc::new(processes.clone())),
         None => Options { clock: fly_sim::Clock::System, ..Options::virtual_machines() },
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-    let simulator = Simulator::open(Options { data, token, organisation, rate_limits, ..options }).await?;
+    if let Some(faults) = &faults {
+        println!("Faults: {faults}");
+    }
+    let simulator = Simulator::open(Options { data, token, organisation, rate_limits, faults, ..options }).await?;
     println!("API: http://{}", listener.local_addr()?);
     let ending = CancellationToken::new();
     let proxy = match host {

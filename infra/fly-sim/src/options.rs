@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::faults::Faults;
 use crate::host::Host;
 use crate::virtual_host::VirtualHost;
 
@@ -27,15 +28,34 @@ pub struct Options {
     pub seed: Option<u64>,
     /// Answers leases flat, as the OpenAPI file says, instead of `{"status","data"}` as the documentation and Fly's own client do.
     pub flat_leases: bool,
+    /// What goes wrong by chance, besides what is scripted.
+    pub faults: Option<Faults>,
+    /// Takes a snapshot of every volume each day, as Fly does unless `auto_backup_enabled` is off. Without it there are only those that
+    /// were asked for, because copies of volumes that are folders take as much disk as the volumes.
+    pub daily_snapshots: bool,
 }
 
 /// How long the simulator's own steps take; what a host does takes its own time on top.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Latencies {
     /// From `created` until the machine starts or, with `skip_launch`, rests: the pull of the image.
     pub prepare: Duration,
     /// How old a record must be before lists show it, and how long a list still shows a deleted volume as `created`.
     pub list_lag: Duration,
+    /// How long a snapshot waits, and how long it runs after that.
+    pub snapshot: Duration,
+    /// How long a fork is `hydrating` and a restored volume `restoring`.
+    pub hydrate: Duration,
+    /// How long a call waits for a host that does not answer, before 408.
+    pub host_patience: Duration,
+}
+
+impl Default for Latencies {
+    /// Nothing takes time, except to give up on a host: half a minute. How long Fly waits is not documented.
+    fn default() -> Self {
+        let none = Duration::ZERO;
+        Self { prepare: none, list_lag: none, snapshot: none, hydrate: none, host_patience: Duration::from_secs(30) }
+    }
 }
 
 impl Options {
@@ -52,6 +72,8 @@ impl Options {
             clock: Clock::System,
             seed: None,
             flat_leases: false,
+            faults: None,
+            daily_snapshots: false,
         }
     }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::capacity::Capacity;
+
 /// What goes wrong with a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Fault {
@@ -24,6 +26,10 @@ pub enum Fault {
     LateEffect(Duration),
     /// The call takes this long before it has its effect, whether or not the caller is still there, and is then answered.
     Slow(Duration),
+    /// A read that does not see what is newer than this: a list lacks it, and a single app, machine or volume is not found.
+    Lag(Duration),
+    /// A page of an organisation's list has at most so many rows, though more remain.
+    ShortPage(usize),
 }
 
 impl Fault {
@@ -54,7 +60,32 @@ impl Fault {
     /// The region has no room for a new machine.
     #[must_use]
     pub fn region_full() -> Self {
-        Self::refusal(422, "could not find a candidate host", "insufficient_capacity")
+        Self::capacity(Capacity::NoCandidate)
+    }
+
+    /// There is no room, for one of the reasons there are.
+    #[must_use]
+    pub fn capacity(want: Capacity) -> Self {
+        let (status, body) = want.refusal(None);
+        Self::Answer { status, body, retry_after_seconds: None }
+    }
+
+    /// The volume is still claimed by a machine whose destruction is not quite done; no machine is named.
+    #[must_use]
+    pub fn volume_still_claimed() -> Self {
+        Self::status(412, "failed_precondition: volume already claimed by machine")
+    }
+
+    /// Two creations of one app met: the loser's words differ from those for a name that was taken before.
+    #[must_use]
+    pub fn name_race() -> Self {
+        Self::status(422, "uniqueness constraint violated")
+    }
+
+    /// The snapshot to restore is another organisation's.
+    #[must_use]
+    pub fn foreign_snapshot(organisation: &str) -> Self {
+        Self::status(422, &format!("Unable to create volume. The specified snapshot must belong to organization: {organisation}"))
     }
 }
 

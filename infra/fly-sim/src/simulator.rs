@@ -4,13 +4,15 @@ use axum::Router;
 use tokio::sync::mpsc;
 
 use crate::calls::Call;
+use crate::capacity::Capacity;
+use crate::conditions::UNREACHABLE;
 use crate::error::OpenError;
 use crate::inventory::{Inventory, MachineView};
 use crate::options::Options;
-use crate::records::{App, Machine};
+use crate::records::{App, CertificateStatus, Machine, Volume};
 use crate::script::Script;
 use crate::tables::Tables;
-use crate::world::{World, lock};
+use crate::world::World;
 
 /// A simulated Fly.io. Clones are the same simulator.
 #[derive(Clone)]
@@ -36,6 +38,8 @@ impl Simulator {
             }
         });
         world.resume().await?;
+        world.follow_the_weather();
+        world.take_daily_snapshots();
         Ok(Self(world))
     }
 
@@ -74,10 +78,12 @@ impl Simulator {
         self.0.read(|tables| tables.machines().map(MachineView::of).collect())
     }
 
-    /// The machine that Fly's proxy would send a request for this app to: one that is started, not cordoned and passes its service checks.
+    /// The machine that Fly's proxy would send a request for this app to: one that is started, not cordoned, passes its service checks
+    /// and whose host answers.
     #[must_use]
     pub fn routable(&self, app: &str) -> Option<MachineView> {
-        self.0.read(|tables| tables.machines().filter(|machine| machine.app == app).map(MachineView::of).find(MachineView::is_routable))
+        let reached = |machine: &&Machine| machine.app == app && self.0.host_status(machine) != UNREACHABLE;
+        self.0.read(|tables| tables.machines().filter(reached).map(MachineView::of).find(MachineView::is_routable))
     }
 
     /// The machine of an app that is not destroyed, whatever its state; the youngest if there are several.
@@ -89,27 +95,61 @@ impl Simulator {
 
     /// Marks a region as having no room for new machines and volumes, or as having some again.
     pub fn set_region_full(&self, region: &str, full: bool) {
-        let mut regions = lock(&self.0.full);
-        if full {
-            regions.insert(region.to_owned());
-        } else {
-            regions.remove(region);
-        }
+        self.0.conditions.set_full(region, full);
     }
 
-    /// Says whether a machine's host answers: `ok`, `unknown` or `unreachable`. While it is not `ok`, the machine is answered without its `config`.
-    pub fn set_host_status(&self, machine: &str, status: &str) {
+    /// Lets every host of a region fall silent, or answer again. The region is full meanwhile, its machines are not routed to, and the
+    /// organisation's lists name it in `error_regions`.
+    pub fn set_region_out(&self, region: &str, out: bool) {
+        self.0.conditions.set_out(region, out);
+        self.0.wake();
+    }
+
+    /// Says what the host of a machine or of a volume lacks: a machine can then not be started or updated, on a volume none be created.
+    pub fn set_host_full(&self, id: &str, want: Option<Capacity>) {
+        self.0.conditions.set_want(id, want);
+    }
+
+    /// Says whether the host of a machine or of a volume answers: `ok`, `unknown` or `unreachable`. It is one host for a machine and its
+    /// volume. While it is not `ok`, the machine is answered without its `config`; while it is `unreachable`, calls that need the host hang.
+    pub fn set_host_status(&self, id: &str, status: &str) {
         let outcome = self.0.change(|change| {
-            if change.tables().machine(machine).is_some()
-                && let Some(machine) = change.machine(machine)
+            let tables = change.tables();
+            let machine = tables.volume(id).and_then(|volume| volume.attached.clone()).unwrap_or_else(|| id.to_owned());
+            let on_it = |volume: &&Volume| volume.id == id || volume.attached.as_ref() == Some(&machine);
+            let volumes: Vec<String> = tables.volumes().filter(on_it).map(|volume| volume.id.clone()).collect();
+            if tables.machine(&machine).is_some()
+                && let Some(machine) = change.machine(&machine)
             {
                 status.clone_into(&mut machine.host_status);
+            }
+            for volume in volumes {
+                if let Some(volume) = change.volume(&volume) {
+                    status.clone_into(&mut volume.host_status);
+                }
             }
             Ok::<(), rusqlite::Error>(())
         });
         if let Err(error) = outcome {
             tracing::error!(%error, "the state file refused a host's status");
         }
+    }
+
+    /// Lets the certificates of a hostname come as far as this, as a change of its DNS would. Returns whether there are any.
+    pub fn set_certificate_status(&self, app: &str, hostname: &str, status: CertificateStatus) -> bool {
+        let now = self.0.now();
+        let outcome = self.0.change(|change| {
+            let certificate = change.app(app).and_then(|app| app.certificates.get_mut(hostname));
+            let found = certificate.map(|certificate| {
+                certificate.advance(status);
+                certificate.updated_at = now;
+            });
+            Ok::<_, rusqlite::Error>(found.is_some())
+        });
+        outcome.unwrap_or_else(|error| {
+            tracing::error!(%error, "the state file refused a certificate's status");
+            false
+        })
     }
 
     /// Gives an app name to another organisation: calls on it are answered 403, and it cannot be created.

@@ -8,16 +8,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::OpenError;
-use crate::records::{App, Machine, Volume};
+use crate::records::{App, Machine, Snapshot, Volume};
 
 /// The newest form of the state file that this program writes.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 #[derive(Default)]
 pub(crate) struct Tables {
     apps: BTreeMap<String, App>,
     machines: BTreeMap<String, Machine>,
     volumes: BTreeMap<String, Volume>,
+    snapshots: BTreeMap<String, Snapshot>,
     file: Option<Connection>,
 }
 
@@ -36,7 +37,9 @@ impl Tables {
             return Err(OpenError::Newer { found, known: FORMAT });
         }
         file.pragma_update(None, "user_version", FORMAT)?;
-        Ok(Self { apps: load(&file, "app")?, machines: load(&file, "machine")?, volumes: load(&file, "volume")?, file: Some(file) })
+        let (apps, machines) = (load(&file, "app")?, load(&file, "machine")?);
+        let (volumes, snapshots) = (load(&file, "volume")?, load(&file, "snapshot")?);
+        Ok(Self { apps, machines, volumes, snapshots, file: Some(file) })
     }
 
     pub(crate) fn app(&self, name: &str) -> Option<&App> {
@@ -61,6 +64,14 @@ impl Tables {
 
     pub(crate) fn volumes(&self) -> btree_map::Values<'_, String, Volume> {
         self.volumes.values()
+    }
+
+    pub(crate) fn snapshot(&self, id: &str) -> Option<&Snapshot> {
+        self.snapshots.get(id)
+    }
+
+    pub(crate) fn snapshots(&self) -> btree_map::Values<'_, String, Snapshot> {
+        self.snapshots.values()
     }
 
     /// Runs a change. If it refuses, or the file cannot be written, nothing has changed.
@@ -95,6 +106,7 @@ enum Before {
     App(String, Option<Box<App>>),
     Machine(String, Option<Box<Machine>>),
     Volume(String, Option<Box<Volume>>),
+    Snapshot(String, Option<Box<Snapshot>>),
 }
 
 impl Change<'_> {
@@ -115,6 +127,11 @@ impl Change<'_> {
     pub(crate) fn volume(&mut self, id: &str) -> Option<&mut Volume> {
         self.before.push(Before::Volume(id.to_owned(), self.tables.volumes.get(id).cloned().map(Box::new)));
         self.tables.volumes.get_mut(id)
+    }
+
+    pub(crate) fn snapshot(&mut self, id: &str) -> Option<&mut Snapshot> {
+        self.before.push(Before::Snapshot(id.to_owned(), self.tables.snapshots.get(id).cloned().map(Box::new)));
+        self.tables.snapshots.get_mut(id)
     }
 
     pub(crate) fn put_app(&mut self, app: App) {
@@ -142,8 +159,18 @@ impl Change<'_> {
         self.tables.volumes.remove(id);
     }
 
+    pub(crate) fn put_snapshot(&mut self, snapshot: Snapshot) {
+        self.snapshot(&snapshot.id);
+        self.tables.snapshots.insert(snapshot.id.clone(), snapshot);
+    }
+
+    pub(crate) fn remove_snapshot(&mut self, id: &str) {
+        self.snapshot(id);
+        self.tables.snapshots.remove(id);
+    }
+
     fn write(&mut self) -> rusqlite::Result<()> {
-        let Tables { apps, machines, volumes, file } = &mut *self.tables;
+        let Tables { apps, machines, volumes, snapshots, file } = &mut *self.tables;
         let Some(file) = file else { return Ok(()) };
         let transaction = file.transaction()?;
         for touched in &self.before {
@@ -151,6 +178,7 @@ impl Change<'_> {
                 Before::App(key, _) => store(&transaction, "app", key, apps.get(key))?,
                 Before::Machine(key, _) => store(&transaction, "machine", key, machines.get(key))?,
                 Before::Volume(key, _) => store(&transaction, "volume", key, volumes.get(key))?,
+                Before::Snapshot(key, _) => store(&transaction, "snapshot", key, snapshots.get(key))?,
             }
         }
         transaction.commit()
@@ -162,6 +190,7 @@ impl Change<'_> {
                 Before::App(key, record) => restore(&mut self.tables.apps, key, record),
                 Before::Machine(key, record) => restore(&mut self.tables.machines, key, record),
                 Before::Volume(key, record) => restore(&mut self.tables.volumes, key, record),
+                Before::Snapshot(key, record) => restore(&mut self.tables.snapshots, key, record),
             }
         }
     }

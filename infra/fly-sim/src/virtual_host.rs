@@ -1,14 +1,14 @@
 //! Machines that are nothing but a record and some waiting.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::checks::declared;
-use crate::host::{Boot, BootFailed, Exit, Host, HostEvent, LogLine};
+use crate::host::{Boot, BootFailed, Disk, ExecFailed, Executed, Exit, Host, HostEvent, LogLine, ProcessStat};
 
 /// How long a virtual machine takes, on tokio's clock. Everything is immediate by default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,11 +30,16 @@ pub struct VirtualHost {
     inner: Mutex<Inner>,
 }
 
+/// What a virtual machine answers to a command: by the machine's name and the command's words.
+type Program = Arc<dyn Fn(&str, &[String]) -> Executed + Send + Sync>;
+
 #[derive(Default)]
 struct Inner {
     events: Option<mpsc::UnboundedSender<HostEvent>>,
     running: BTreeMap<String, Boot>,
-    volumes: BTreeSet<String>,
+    /// What is on the disks: whatever a test wrote.
+    disks: BTreeMap<Disk, String>,
+    program: Option<Program>,
     boots: Vec<Boot>,
     refusals: BTreeMap<String, String>,
     ends: BTreeMap<String, Exit>,
@@ -67,7 +72,40 @@ impl VirtualHost {
     /// Identifiers of the volumes that exist.
     #[must_use]
     pub fn volumes(&self) -> Vec<String> {
-        self.lock().volumes.iter().cloned().collect()
+        let volume = |disk: &Disk| match disk {
+            Disk::Volume(id) => Some(id.clone()),
+            Disk::Snapshot(_) => None,
+        };
+        self.lock().disks.keys().filter_map(volume).collect()
+    }
+
+    /// Identifiers of the snapshots that exist.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<String> {
+        let snapshot = |disk: &Disk| match disk {
+            Disk::Snapshot(id) => Some(id.clone()),
+            Disk::Volume(_) => None,
+        };
+        self.lock().disks.keys().filter_map(snapshot).collect()
+    }
+
+    /// Puts something on a volume, as the program in a machine would. Returns whether there is such a volume.
+    pub fn write(&self, volume: &str, contents: &str) -> bool {
+        let mut inner = self.lock();
+        let Some(disk) = inner.disks.get_mut(&Disk::Volume(volume.to_owned())) else { return false };
+        contents.clone_into(disk);
+        true
+    }
+
+    /// What is on a volume: empty on a fresh one.
+    #[must_use]
+    pub fn contents(&self, volume: &str) -> Option<String> {
+        self.lock().disks.get(&Disk::Volume(volume.to_owned())).cloned()
+    }
+
+    /// Says what machines answer to commands, given the machine's name and the command. Without it each answers nothing, with exit code 0.
+    pub fn answer_commands(&self, program: impl Fn(&str, &[String]) -> Executed + Send + Sync + 'static) {
+        self.lock().program = Some(Arc::new(program));
     }
 
     /// Ends a machine's main process as if by itself. Returns whether it ran.
@@ -182,14 +220,40 @@ impl Host for VirtualHost {
 
     async fn create_volume(&self, volume: &str) -> std::io::Result<()> {
         pass(self.latencies.volume).await;
-        self.lock().volumes.insert(volume.to_owned());
+        self.lock().disks.entry(Disk::Volume(volume.to_owned())).or_default();
         Ok(())
     }
 
     async fn delete_volume(&self, volume: &str) -> std::io::Result<()> {
         pass(self.latencies.volume).await;
-        self.lock().volumes.remove(volume);
+        self.lock().disks.remove(&Disk::Volume(volume.to_owned()));
         Ok(())
+    }
+
+    async fn copy(&self, from: &Disk, to: &Disk) -> std::io::Result<u64> {
+        pass(self.latencies.volume).await;
+        let mut inner = self.lock();
+        let contents = inner.disks.get(from).cloned().ok_or(std::io::ErrorKind::NotFound)?;
+        Ok(inner.disks.entry(to.clone()).or_insert(contents).len() as u64)
+    }
+
+    async fn delete_snapshot(&self, snapshot: &str) -> std::io::Result<()> {
+        self.lock().disks.remove(&Disk::Snapshot(snapshot.to_owned()));
+        Ok(())
+    }
+
+    async fn exec(&self, machine: &str, command: &[String], _timeout: Duration) -> Result<Executed, ExecFailed> {
+        let (program, name) = {
+            let inner = self.lock();
+            (inner.program.clone(), inner.running.get(machine).map(|boot| boot.name.clone()).ok_or(ExecFailed::NotRunning)?)
+        };
+        Ok(program.map(|program| program(&name, command)).unwrap_or_default())
+    }
+
+    async fn processes(&self, machine: &str) -> Vec<ProcessStat> {
+        let inner = self.lock();
+        let main = inner.running.get(machine).map(|boot| boot.config["image"].as_str().unwrap_or_default().to_owned());
+        main.map(|command| ProcessStat { pid: 1, command, directory: "/".to_owned(), ..ProcessStat::default() }).into_iter().collect()
     }
 
     async fn logs(&self, app: &str, machine: Option<&str>, after_ns: i64, limit: usize) -> Vec<LogLine> {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,6 +7,8 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::calls::CallLog;
+use crate::conditions::Conditions;
+use crate::faults::Chance;
 use crate::host::Exit;
 use crate::ids::Ids;
 use crate::limits::Limits;
@@ -22,8 +24,10 @@ pub(crate) struct World {
     pub(crate) script: Script,
     pub(crate) limits: Limits,
     pub(crate) calls: CallLog,
-    /// Regions without room for new machines and volumes.
-    pub(crate) full: Mutex<BTreeSet<String>>,
+    pub(crate) conditions: Conditions,
+    /// What goes wrong by chance.
+    pub(crate) chance: Option<Chance>,
+    pub(crate) opened_at: Timestamp,
     /// Machines that a worker is moving on.
     pub(crate) working: Mutex<HashSet<String>>,
     /// Exits that were reported before the machine counted as started. Only locked while the tables are.
@@ -37,11 +41,13 @@ impl World {
     pub(crate) fn new(options: Options, tables: Tables) -> Arc<Self> {
         Arc::new(Self {
             ids: Ids::new(options.seed),
+            opened_at: options.clock.now(),
+            chance: options.faults.clone().map(Chance::new),
             options,
             script: Script::default(),
             limits: Limits::default(),
             calls: CallLog::default(),
-            full: Mutex::default(),
+            conditions: Conditions::default(),
             working: Mutex::default(),
             exited: Mutex::default(),
             tables: Mutex::new(tables),
@@ -64,8 +70,13 @@ impl World {
     /// it over would.
     pub(crate) fn change<T, E: From<rusqlite::Error>>(&self, change: impl FnOnce(&mut Change<'_>) -> Result<T, E>) -> Result<T, E> {
         let value = lock(&self.tables).change(change)?;
-        self.changed.send_modify(|count| *count += 1);
+        self.wake();
         Ok(value)
+    }
+
+    /// Lets everybody who waits for a change look again.
+    pub(crate) fn wake(&self) {
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// Resolves at every change of the tables.
@@ -79,12 +90,9 @@ impl World {
         Event { id: self.ids.ulid(now), kind, status, source, timestamp: now.as_millisecond(), request }
     }
 
-    pub(crate) fn is_full(&self, region: &str) -> bool {
-        lock(&self.full).contains(region)
-    }
-
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
+        self.wake();
     }
 
     pub(crate) fn closing(&self) -> bool {

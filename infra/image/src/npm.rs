@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,6 +29,8 @@ pub(crate) struct Job<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) folders: u64,
     pub(crate) doing: &'static str,
+    /// The lock on the installation.
+    pub(crate) lock: &'a File,
 }
 
 impl Npm {
@@ -42,7 +45,10 @@ impl Npm {
         if let Some(first) = &self.first_on_path {
             command.env("PATH", joined(first));
         }
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        // The lock is an empty file, and open it stays locked. If this process is killed, npm goes on for a while; the next installation
+        // then waits for it, where two in one folder would break each other.
+        let held = job.lock.try_clone().map_err(InstallError::io("hand on the lock of", job.folder))?;
+        command.stdin(held).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| match error.kind() {
             ErrorKind::NotFound => InstallError::NpmMissing,
             _ => InstallError::io("run", program)(error),
@@ -141,7 +147,8 @@ mod tests {
     use super::*;
 
     fn class(said: &str) -> InstallError {
-        classify(Job { folder: Path::new("/tmp"), folders: 0, doing: "fetch it" }, "exit status: 1", said.to_owned())
+        let lock = File::open("/dev/null").unwrap();
+        classify(Job { folder: Path::new("/tmp"), folders: 0, doing: "fetch it", lock: &lock }, "exit status: 1", said.to_owned())
     }
 
     #[test]

@@ -57,13 +57,19 @@ impl Bar {
     #[must_use]
     pub fn new(what: impl Into<String>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{spinner} {prefix}: {msg} {wide_bar} {pos}/{len} {elapsed}");
-            let bar = ProgressBar::new(0).with_style(style.expect("the template names known keys only"));
+            let bar = ProgressBar::no_length().with_style(style(OF_UNKNOWN_LENGTH));
             bar.enable_steady_tick(std::time::Duration::from_millis(120));
             bar
         });
         Self { what: what.into(), bar }
     }
+}
+
+const OF_UNKNOWN_LENGTH: &str = "{spinner} {prefix}: {msg} {elapsed}";
+const OF_KNOWN_LENGTH: &str = "{spinner} {prefix}: {msg} {wide_bar} {pos}/{len} {elapsed}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).expect("the templates name known keys only")
 }
 
 impl Progress for Bar {
@@ -72,8 +78,9 @@ impl Progress for Bar {
             Some(bar) => {
                 bar.set_prefix(self.what.clone());
                 bar.set_message(phase.to_string());
-                bar.set_length(0);
+                bar.unset_length();
                 bar.set_position(0);
+                bar.set_style(style(OF_UNKNOWN_LENGTH));
             }
             None => eprintln!("{}: {phase}", self.what),
         }
@@ -81,7 +88,10 @@ impl Progress for Bar {
 
     fn advance(&mut self, done: u64, total: u64) {
         if let Some(bar) = &self.bar {
-            bar.set_length(total);
+            if bar.length() != Some(total) {
+                bar.set_length(total);
+                bar.set_style(style(OF_KNOWN_LENGTH));
+            }
             bar.set_position(done.min(total));
         }
     }

@@ -36,25 +36,38 @@ fn start_once(layout: &Layout, scratch: &Path) -> Result<(), String> {
     }
     let config = render(&Settings::of_machine(pin(layout.family).release(), "http://localhost"));
     fs::write(launch.config(), config.to_string()).map_err(said)?;
-    // A group of its own: whatever the gateway starts ends with it.
-    let child = Command::new(layout.start())
-        .args(launch.arguments())
-        .env_clear()
-        .envs(launch.environment())
-        .current_dir(&launch.workspace)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(said)?;
-    let mut running = Running(child);
+    let mut command = guarded(&layout.start());
+    command.args(launch.arguments()).env_clear().envs(launch.environment()).current_dir(&launch.workspace);
+    let mut running = Running(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().map_err(said)?);
     let ready = match layout.family {
         Family::Openclaw => "gateway ready",
         Family::Clawdbot => "listening on ws://",
     };
     running.wait_for(ready, gateway::start_timeout(layout.family))?;
     running.end(gateway::drain_timeout(Family::Clawdbot))
+}
+
+/// What starts the program and kills it at the end of standard input, and otherwise passes on SIGTERM and its exit.
+const GUARD: &str = r#"
+exec 3<&0 </dev/null
+(cat; kill -KILL 0) <&3 >/dev/null &
+trap : TERM
+"$@" 3<&- &
+wait $!
+status=$?
+while kill -0 $! 2>/dev/null; do
+    wait $!
+    status=$?
+done
+exit $status
+"#;
+
+/// A command for the program in a group of its own, which ends with this process however that ends: only this process holds the other side
+/// of standard input. Otherwise Ctrl-C at the wrong moment would leave a gateway behind, which nobody knows.
+fn guarded(program: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", GUARD, "sh"]).arg(program).stdin(Stdio::piped()).process_group(0);
+    command
 }
 
 /// A process that does not outlive this value.
@@ -105,5 +118,39 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.signal(Signal::SIGKILL);
         self.0.wait().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn a_gateway_ends_with_the_process_that_warms_it() {
+        let mut running = Running(guarded(Path::new("/bin/sleep")).arg("1000").stdout(Stdio::piped()).spawn().unwrap());
+        // What the kernel does when this process is killed.
+        drop(running.0.stdin.take());
+        assert_eq!(running.0.wait().unwrap().signal(), Some(9));
+        let mut said = String::new();
+        // It ends when the last process that has it open does.
+        std::io::Read::read_to_string(&mut running.0.stdout.take().unwrap(), &mut said).unwrap();
+    }
+
+    #[test]
+    fn a_gateway_s_own_end_is_passed_on() {
+        let start = |script: &str| {
+            let mut command = guarded(Path::new("/bin/sh"));
+            Running(command.args(["-c", script]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap())
+        };
+        let patience = Duration::from_secs(20);
+        let mut failing = start("exit 78");
+        assert_eq!(failing.wait_for("ready", patience), Err("it ended before it was ready".to_owned()));
+        assert_eq!(failing.0.wait().unwrap().code(), Some(78));
+
+        let mut draining = start("trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done");
+        draining.wait_for("ready", patience).unwrap();
+        assert_eq!(draining.end(patience), Ok(()));
     }
 }

@@ -30,6 +30,9 @@ pub struct PlatformArguments {
     /// Remove everything that the data folder holds, except downloaded gateways, before starting.
     #[arg(long)]
     pub reset: bool,
+    /// Let the provider go wrong by chance: `calm`, `bad-day` or `regional-outage`, with a number after a colon to see the same again.
+    #[arg(long, value_name = "PROFILE[:SEED]")]
+    pub faults: Option<fly_sim::Faults>,
     /// Folder of fetched gateways, for several data folders to share [default: `gateways` in the data folder].
     #[arg(long, hide = true)]
     pub gateways: Option<PathBuf>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::StalledStreamProtectionConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
 use futures::future::BoxFuture;
@@ -65,6 +66,8 @@ impl EventSource {
         // A client's time-outs are made for calls that answer at once. One that ends a poll loses what the poll was about to bring: the
         // message stays hidden for the whole visibility time-out.
         let patient = aws_sdk_sqs::Config::builder().timeout_config(patience());
+        // A poll that waits looks like a stalled download to the client, which would end it on a busy machine.
+        let patient = patient.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         match request.wait_time_seconds(POLL_SECONDS).customize().config_override(patient).send().await {
             Ok(received) => received.messages.unwrap_or_default(),
             Err(error) => {

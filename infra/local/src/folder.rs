@@ -4,12 +4,17 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 /// Raised when what is stored changes so that older code cannot read it.
 const VERSION: u32 = 1;
+
+/// How long a holder may take that was killed a moment ago: its lock ends when the kernel has taken it apart.
+const LETTING_GO: Duration = Duration::from_secs(1);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What `--reset` keeps: programs, not data.
 const KEPT: [&str; 2] = ["gateways", "lock"];
@@ -172,7 +177,17 @@ impl Folder {
 fn lock(root: &Path) -> Result<Flock<File>, FolderError> {
     let path = root.join("lock");
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(io(&path))?;
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+    let mut attempt = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    let began = Instant::now();
+    while let Err((file, nix::errno::Errno::EWOULDBLOCK)) = attempt {
+        if began.elapsed() >= LETTING_GO {
+            attempt = Err((file, nix::errno::Errno::EWOULDBLOCK));
+            break;
+        }
+        std::thread::sleep(LOOK_AGAIN);
+        attempt = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+    }
+    match attempt {
         Ok(mut lock) => {
             let wrote = lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| write!(lock, "{}", std::process::id()));
             wrote.map_err(io(&path))?;

@@ -61,9 +61,14 @@ async fn serve_until_signal(arguments: &PlatformArguments, program: PathBuf) -> 
     println!("Rockpool runs on this machine.\n");
     println!("  API      {}", platform.address);
     println!("  Gateway  {gateway}");
+    if let Some(faults) = &arguments.faults {
+        println!("  Faults   {faults} (`--faults {faults}` brings the same again)");
+    }
     println!("  Token    {}", platform.token);
     println!("           (good for 30 days; also in {}/token)\n", arguments.data.display());
     println!("Ctrl-C ends it; instances that are wanted running come back with the next start.");
+    // Only now, so that its progress does not run through the lines above.
+    platform.fetch();
     signal().await;
     println!("Ending: gateways drain.");
     platform.stop().await;

@@ -45,6 +45,7 @@ pub struct Platform {
     pub issuer: Issuer,
     /// What the machines run.
     pub gateway: GatewayChoice,
+    gateways: Gateways,
     provider: Provider,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -71,9 +72,6 @@ impl Platform {
         };
         let choice = gateways::possible(arguments.gateway, &fetched);
         let gateways = Gateways::new(choice, program, fetched);
-        if choice == GatewayChoice::Real {
-            gateways.fetch(domain::Family::Openclaw);
-        }
         let cloud = Cloud::open(&folder.path("aws")).await?;
         let issuer = Issuer::open(&folder, &address)?;
         let outbox = Outbox::open(folder.path("outbox.sqlite"))?;
@@ -89,7 +87,8 @@ impl Platform {
         let store = shell::store(&cloud.aws, &StoreSettings { table: cloud::TABLE.to_owned() }, &deployment, clock.clone());
         // The lock on the folder proves that every earlier owner of a run is dead.
         store.release_leases().await.map_err(starting("the runs of the last start"))?;
-        let provider = Provider::start(&folder.path("fly"), &cloud.fly_token, gateways, edge, &stop, &tasks).await?;
+        let provider =
+            Provider::start(&folder.path("fly"), &cloud.fly_token, gateways.clone(), arguments.faults.clone(), edge, &stop, &tasks).await?;
 
         let parts =
             Parts { cloud, store, deployment, clock, provider_api: provider.api.clone(), outbox: format!("{address}{}", outbox::PATH) };
@@ -116,7 +115,14 @@ impl Platform {
         });
         parts.start_workers(&stop, &tasks).await?;
         let token = issuer.owner_token(&folder)?;
-        Ok(Self { address, token, issuer, gateway: choice, provider, stop, tasks, _folder: folder })
+        Ok(Self { address, token, issuer, gateway: choice, gateways, provider, stop, tasks, _folder: folder })
+    }
+
+    /// Begins to fetch the gateway that most instances will want, unless it is here, and shows how that gets on.
+    pub fn fetch(&self) {
+        if self.gateway == GatewayChoice::Real {
+            self.gateways.fetch(domain::Family::Openclaw);
+        }
     }
 
     /// Ends everything in good order: nothing new is begun, gateways drain, and what was wanted running comes back at the next start.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fly_sim::processes::{self, Processes};
 use fly_sim::proxy::{Proxy, SimulatorRoutes};
-use fly_sim::{Options, Simulator};
+use fly_sim::{Faults, Options, Simulator};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -29,6 +29,7 @@ impl Provider {
         folder: &Path,
         token: &str,
         gateways: Gateways,
+        faults: Option<Faults>,
         edge: TcpListener,
         stop: &CancellationToken,
         tasks: &TaskTracker,
@@ -41,6 +42,7 @@ impl Provider {
             token: Some(token.to_owned()),
             organisation: ORGANISATION.to_owned(),
             rate_limits: true,
+            faults,
             ..Options::new(Arc::new(processes.clone()))
         };
         let simulator = Simulator::open(options).await.map_err(starting("the simulated provider"))?;

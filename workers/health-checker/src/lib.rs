@@ -11,7 +11,7 @@ use dynamo::{Store, StoreError, Target};
 use flows::health::{SUSPECT_AFTER, ShardCheck};
 use futures::{StreamExt, stream};
 use jiff::SignedDuration;
-pub use probe::{Probe, Seen};
+pub use probe::{Ask, Probe, Seen};
 use shell::{Aws, AwsSettings, DeploymentSettings, Environment, StoreSettings, SystemClock};
 
 /// A check that is further than this from its minute is dropped: the next minute's is on its way, and what it would find is not of its
@@ -22,11 +22,11 @@ const STALE: SignedDuration = SignedDuration::from_secs(60);
 const AT_ONCE: usize = 512;
 
 /// What the worker works with.
-pub struct HealthChecker {
+pub struct HealthChecker<P = Probe> {
     /// The state.
     pub store: Store,
     /// Asks an instance.
-    pub probe: Probe,
+    pub probe: P,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -61,7 +61,7 @@ impl Checked {
     }
 }
 
-impl HealthChecker {
+impl<P: Ask> HealthChecker<P> {
     /// Checks the shard that a message names.
     ///
     /// # Errors
@@ -109,7 +109,9 @@ impl HealthChecker {
             }
         }
     }
+}
 
+impl HealthChecker {
     /// Builds the worker from the environment.
     ///
     /// # Errors

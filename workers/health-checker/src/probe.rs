@@ -39,6 +39,12 @@ struct Gateway {
     phase: String,
 }
 
+/// The way to an instance. Simulations have one of their own.
+pub trait Ask: Send + Sync {
+    /// Asks the supervisor at an instance's origin. It takes a few seconds at most, whatever is there.
+    fn ask(&self, address: &str) -> impl Future<Output = Seen> + Send;
+}
+
 /// Asks instances how they are. hyper itself and not reqwest: measured at about twice the checks per second.
 #[derive(Clone)]
 pub struct Probe {
@@ -76,14 +82,6 @@ impl Probe {
         Self { timeout, ..self }
     }
 
-    /// Asks the supervisor at an instance's origin.
-    pub async fn ask(&self, address: &str) -> Seen {
-        match tokio::time::timeout(self.timeout, self.health(address)).await {
-            Ok(seen) => seen,
-            Err(_) => Seen::Missed(format!("no answer in {:?}", self.timeout)),
-        }
-    }
-
     async fn health(&self, address: &str) -> Seen {
         let request = match Request::get(format!("{address}/health")).body(Empty::new()) {
             Ok(request) => request,
@@ -103,6 +101,15 @@ impl Probe {
             (StatusCode::OK, Ok(report)) if report.gateway.phase == "ready" => Seen::Well,
             (_, Ok(report)) => Seen::Missed(format!("the gateway is {}", report.gateway.phase.chars().take(32).collect::<String>())),
             (status, Err(_)) => Seen::Missed(format!("{status} from something that is no supervisor")),
+        }
+    }
+}
+
+impl Ask for Probe {
+    async fn ask(&self, address: &str) -> Seen {
+        match tokio::time::timeout(self.timeout, self.health(address)).await {
+            Ok(seen) => seen,
+            Err(_) => Seen::Missed(format!("no answer in {:?}", self.timeout)),
         }
     }
 }

@@ -4,6 +4,7 @@
 mod adversities;
 mod cancelling;
 mod conformance;
+mod edges;
 mod ending;
 mod fixture;
 mod giving_up;

@@ -12,6 +12,7 @@ use domain::{
 };
 use durable::testing::ManualClock;
 use durable::{Claim, Clock, Ended, Ending, Guard, Held, Journal, Outcome, OwnerId, Phase, Record, RunId};
+use dynamo::memory::MemoryTable;
 use dynamo::{Created, IdempotencyKey, NewInstance, Store, create_table};
 use flows::{Ask, Deployment, plan};
 use jiff::Timestamp;
@@ -41,6 +42,13 @@ impl Bench {
         let store = Store::new(client.clone(), &*table, deployment.clone(), Arc::new(clock.clone()));
         aws.reset_ledger();
         Self { aws, client, table, store, clock, deployment }
+    }
+
+    /// The same store on the table in memory.
+    pub(crate) async fn in_memory() -> Self {
+        let bench = Self::new().await;
+        let (table, clock) = (MemoryTable::new(Arc::new(bench.clock.clone())), Arc::new(bench.clock.clone()));
+        Self { store: Store::in_memory(table, bench.deployment.clone(), clock), ..bench }
     }
 
     /// What was consumed since the last time this was asked. Only the embedded DynamoDB tells.

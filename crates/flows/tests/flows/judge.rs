@@ -75,7 +75,7 @@ fn notices(finish: &Finish, set: &Set) -> Judged {
         let degraded = record.journal.iter().any(|entry| entry.name == "degraded");
         let expected: &[&str] = match (&record.phase, kind) {
             (Phase::Done { outcome: Outcome::Succeeded }, Kind::Provision) => &["instance_ready"],
-            (Phase::Done { outcome: Outcome::Succeeded }, Kind::Repair) if degraded => &["instance_degraded"],
+            (Phase::Done { outcome: Outcome::Succeeded }, _) if degraded => &["instance_degraded"],
             (Phase::Done { outcome: Outcome::Failed { .. } }, _) if !is_unwanted(book.instance.as_ref()) => &[&failed],
             _ => &[],
         };
@@ -114,6 +114,7 @@ pub(crate) fn at_rest(finish: &Finish, set: &Set) -> Judged {
         State::Stopped => in_place(&instance, &provider, MachineState::Stopped, set).map(drop),
         State::Degraded => {
             demand(instance.trouble.is_some(), || "it is degraded and nobody knows why".to_owned())?;
+            demand(!provider.alarms.is_empty(), || "it is degraded and nobody was called".to_owned())?;
             exactly_one_of_each(&instance, &provider).map(drop)
         }
         state => Err(format!("nothing is under way, and it is {state}")),

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -7,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 
+use super::is_platform;
 use super::refusal::Refusal;
 use crate::calls::Call;
 use crate::script::Fault;
@@ -20,9 +22,11 @@ pub(super) async fn admit(State((world, action)): State<(Arc<World>, &'static st
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let call = Call { at: world.now(), action, method: method.to_string(), path: path.clone(), status: None };
     let number = world.calls.begin(call);
-    let mut response = match refuse(&world, action, &request, &path) {
+    let mut response = match refuse(&world, action, &request) {
         Some(refusal) => refusal.into_response(),
-        None => match world.script.play(action, &method, &path) {
+        None => match fault(&world, action, &method, &path) {
+            Some(Fault::Lag(by)) => limited(&world, action, with(request, Lag(by)), next, &path).await,
+            Some(Fault::ShortPage(rows)) => limited(&world, action, with(request, ShortPage(rows)), next, &path).await,
             Some(fault) => suffer(fault, request, next).await,
             None => limited(&world, action, request, next, &path).await,
         },
@@ -35,7 +39,17 @@ pub(super) async fn admit(State((world, action)): State<(Arc<World>, &'static st
     response
 }
 
-fn refuse(world: &World, action: &str, request: &Request, path: &str) -> Option<Refusal> {
+/// What is scripted for a call, else what chance has for it.
+fn fault(world: &World, action: &'static str, method: &Method, path: &str) -> Option<Fault> {
+    world.script.play(action, method, path).or_else(|| world.chance.as_ref()?.strike(action))
+}
+
+fn with<T: Clone + Send + Sync + 'static>(mut request: Request, told: T) -> Request {
+    request.extensions_mut().insert(told);
+    request
+}
+
+fn refuse(world: &World, action: &str, request: &Request) -> Option<Refusal> {
     let token = world.options.token.as_deref()?;
     // The list of regions is public.
     if action == "list_regions" {
@@ -44,9 +58,7 @@ fn refuse(world: &World, action: &str, request: &Request, path: &str) -> Option<
     let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     // Macaroons come as `FlyV1`, other tokens as `Bearer`.
     let fits = shown.and_then(|shown| shown.strip_prefix("Bearer ").or_else(|| shown.strip_prefix("FlyV1 "))) == Some(token);
-    let platform =
-        ["/ip_assignments", "/certificates"].iter().any(|part| path.contains(part)) || action.ends_with("_app") || action == "list_apps";
-    (!fits).then(|| if platform { Refusal::platform(StatusCode::UNAUTHORIZED, "Unauthorized") } else { Refusal::unauthorized() })
+    (!fits).then(|| if is_platform(action) { Refusal::platform(StatusCode::UNAUTHORIZED, "Unauthorized") } else { Refusal::unauthorized() })
 }
 
 async fn limited(world: &World, action: &'static str, request: Request, next: Next, path: &str) -> Response {
@@ -111,8 +123,18 @@ async fn suffer(fault: Fault, request: Request, next: Next) -> Response {
             }
             Err(refusal) => refusal.into_response(),
         },
+        // These do not strike the call; they are told to whoever answers it.
+        Fault::Lag(_) | Fault::ShortPage(_) => detached(request, next).await,
     }
 }
+
+/// Told to whoever answers a read: what is newer than this is not seen.
+#[derive(Clone, Copy)]
+pub(super) struct Lag(pub(super) Duration);
+
+/// Told to whoever answers a page: so many rows at most.
+#[derive(Clone, Copy)]
+pub(super) struct ShortPage(pub(super) usize);
 
 /// Marks a response that the caller must not get.
 #[derive(Clone, Copy)]

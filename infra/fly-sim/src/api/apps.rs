@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::query::{Params, body, platform_app};
+use super::query::{Params, body, platform_app, unknown_app};
 use super::refusal::Refusal;
 use super::{Answer, Shared};
 use crate::records::{App, MachineState, VolumeState};
@@ -68,8 +68,12 @@ pub(super) async fn list(State(world): State<Shared>, params: Params) -> Answer<
     Ok(Json(json!({ "total_apps": apps.len(), "apps": apps })))
 }
 
-pub(super) async fn read(State(world): State<Shared>, Path(name): Path<String>) -> Answer<Json<Value>> {
-    world.read(|tables| Ok(Json(view(&world, tables, platform_app(tables, &name)?))))
+pub(super) async fn read(State(world): State<Shared>, Path(name): Path<String>, params: Params) -> Answer<Json<Value>> {
+    world.read(|tables| {
+        let app = platform_app(tables, &name)?;
+        // A read that lags does not know the newest apps yet.
+        if params.sees(&world, app.created_at) { Ok(Json(view(&world, tables, app))) } else { Err(unknown_app()) }
+    })
 }
 
 fn view(world: &World, tables: &Tables, app: &App) -> Value {

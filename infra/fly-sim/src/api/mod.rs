@@ -8,10 +8,12 @@ mod ips;
 mod logs;
 mod machines;
 mod orgs;
+mod placements;
 mod platform;
 mod query;
 mod refusal;
 mod secrets;
+mod snapshots;
 mod volumes;
 
 use std::sync::Arc;
@@ -55,6 +57,11 @@ pub const ACTIONS: &[&str] = &[
     "get_metadata_key",
     "set_metadata_key",
     "delete_metadata_key",
+    "exec_machine",
+    "list_processes",
+    "get_memory",
+    "set_memory",
+    "reclaim_memory",
     "list_events",
     "list_versions",
     "create_volume",
@@ -63,6 +70,8 @@ pub const ACTIONS: &[&str] = &[
     "update_volume",
     "extend_volume",
     "delete_volume",
+    "list_snapshots",
+    "create_snapshot",
     "list_secrets",
     "set_secrets",
     "get_secret",
@@ -73,26 +82,32 @@ pub const ACTIONS: &[&str] = &[
     "release_ip",
     "list_certificates",
     "add_certificate",
+    "add_custom_certificate",
     "get_certificate",
     "check_certificate",
     "delete_certificate",
+    "delete_acme_certificate",
+    "delete_custom_certificate",
     "list_org_machines",
     "list_org_volumes",
     "list_regions",
+    "simulate_placements",
     "current_token",
     "list_logs",
 ];
 
 fn endpoints() -> Vec<Endpoint> {
-    use machines::{create, lease, life, metadata, read, update, wait};
+    use machines::{create, inside, lease, life, metadata, read, update, wait};
     const APP: &str = "/v1/apps/{app}";
     const MACHINES: &str = "/v1/apps/{app}/machines";
     const MACHINE: &str = "/v1/apps/{app}/machines/{id}";
     const LEASE: &str = "/v1/apps/{app}/machines/{id}/lease";
     const METADATA: &str = "/v1/apps/{app}/machines/{id}/metadata";
     const METADATA_KEY: &str = "/v1/apps/{app}/machines/{id}/metadata/{key}";
+    const MEMORY: &str = "/v1/apps/{app}/machines/{id}/memory";
     const VOLUMES: &str = "/v1/apps/{app}/volumes";
     const VOLUME: &str = "/v1/apps/{app}/volumes/{id}";
+    const SNAPSHOTS: &str = "/v1/apps/{app}/volumes/{id}/snapshots";
     const SECRETS: &str = "/v1/apps/{app}/secrets";
     const SECRET: &str = "/v1/apps/{app}/secrets/{name}";
     const IPS: &str = "/v1/apps/{app}/ip_assignments";
@@ -125,6 +140,11 @@ fn endpoints() -> Vec<Endpoint> {
         Endpoint("get_metadata_key", METADATA_KEY, get(metadata::get_key)),
         Endpoint("set_metadata_key", METADATA_KEY, post(metadata::set_key)),
         Endpoint("delete_metadata_key", METADATA_KEY, delete(metadata::delete_key)),
+        Endpoint("exec_machine", "/v1/apps/{app}/machines/{id}/exec", post(inside::exec)),
+        Endpoint("list_processes", "/v1/apps/{app}/machines/{id}/ps", get(inside::processes)),
+        Endpoint("get_memory", MEMORY, get(inside::memory)),
+        Endpoint("set_memory", MEMORY, put(inside::set_memory)),
+        Endpoint("reclaim_memory", "/v1/apps/{app}/machines/{id}/memory/reclaim", post(inside::reclaim)),
         Endpoint("list_events", "/v1/apps/{app}/machines/{id}/events", get(read::events)),
         Endpoint("list_versions", "/v1/apps/{app}/machines/{id}/versions", get(read::versions)),
         Endpoint("create_volume", VOLUMES, post(volumes::create)),
@@ -133,6 +153,8 @@ fn endpoints() -> Vec<Endpoint> {
         Endpoint("update_volume", VOLUME, put(volumes::update)),
         Endpoint("extend_volume", "/v1/apps/{app}/volumes/{id}/extend", put(volumes::extend)),
         Endpoint("delete_volume", VOLUME, delete(volumes::remove)),
+        Endpoint("list_snapshots", SNAPSHOTS, get(snapshots::list)),
+        Endpoint("create_snapshot", SNAPSHOTS, post(snapshots::create)),
         Endpoint("list_secrets", SECRETS, get(secrets::list)),
         Endpoint("set_secrets", SECRETS, post(secrets::set_many)),
         Endpoint("get_secret", SECRET, get(secrets::read)),
@@ -143,15 +165,29 @@ fn endpoints() -> Vec<Endpoint> {
         Endpoint("release_ip", "/v1/apps/{app}/ip_assignments/{ip}", delete(ips::release)),
         Endpoint("list_certificates", CERTIFICATES, get(certificates::list)),
         Endpoint("add_certificate", "/v1/apps/{app}/certificates/acme", post(certificates::add)),
+        Endpoint("add_custom_certificate", "/v1/apps/{app}/certificates/custom", post(certificates::bring)),
         Endpoint("get_certificate", CERTIFICATE, get(certificates::read)),
         Endpoint("check_certificate", "/v1/apps/{app}/certificates/{hostname}/check", post(certificates::check)),
         Endpoint("delete_certificate", CERTIFICATE, delete(certificates::remove)),
+        Endpoint("delete_acme_certificate", "/v1/apps/{app}/certificates/{hostname}/acme", delete(certificates::remove_acme)),
+        Endpoint("delete_custom_certificate", "/v1/apps/{app}/certificates/{hostname}/custom", delete(certificates::remove_custom)),
         Endpoint("list_org_machines", "/v1/orgs/{org}/machines", get(orgs::machines)),
         Endpoint("list_org_volumes", "/v1/orgs/{org}/volumes", get(orgs::volumes)),
         Endpoint("list_regions", "/v1/platform/regions", get(platform::regions)),
+        Endpoint("simulate_placements", "/v1/platform/placements", post(placements::simulate)),
         Endpoint("current_token", "/v1/tokens/current", get(platform::current_token)),
         Endpoint("list_logs", "/api/v1/apps/{app}/logs", get(logs::list)),
     ]
+}
+
+/// Whether an action only reads: it ends with its caller and has no effect.
+pub(crate) fn is_reading(action: &str) -> bool {
+    ["get_", "list_", "wait_", "current_"].iter().any(|verb| action.starts_with(verb))
+}
+
+/// Whether an action is served by the upstream of apps, addresses and certificates, whose refusals have another form.
+pub(crate) fn is_platform(action: &str) -> bool {
+    ["_app", "_apps", "_ip", "_ips", "_certificate", "_certificates"].iter().any(|noun| action.ends_with(noun))
 }
 
 pub(crate) fn router(world: &Shared) -> Router {

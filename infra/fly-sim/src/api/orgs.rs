@@ -14,19 +14,25 @@ use crate::world::World;
 
 /// The longest page.
 const PAGE: usize = 1000;
+/// Sorts after every identifier.
+const AFTER_ALL: &str = "~";
 
 /// Every machine of the organisation, least recently changed first. A view that lags as lists do.
 pub(super) async fn machines(State(world): State<Shared>, Path(org): Path<String>, params: Params) -> Answer<Json<Value>> {
-    let seen = open(&world, &org)?;
+    let seen = open(&world, &org, &params)?;
     let summary = params.flag("summary");
+    // The machines of a region that does not answer are missing, and the answer says that it is incomplete.
+    let silent = world.regions_out();
     let rows = world.read(|tables| {
         let shown = tables.machines().filter(|machine| {
-            machine.created_at <= seen && wanted(&params, machine.state.as_str(), &machine.region, machine.state == MachineState::Destroyed)
+            machine.created_at <= seen
+                && !silent.contains(&machine.region)
+                && wanted(&params, machine.state.as_str(), &machine.region, machine.state == MachineState::Destroyed)
         });
         shown.map(|machine| (machine.updated_at, machine.id.clone(), machine_view(machine, summary))).collect()
     });
     let Page { rows, next_cursor, last } = page(rows, &params)?;
-    let mut answer = json!({ "machines": rows, "error_regions": [], "next_cursor": next_cursor });
+    let mut answer = json!({ "machines": rows, "error_regions": silent, "next_cursor": next_cursor });
     if let Some((updated_at, id)) = last {
         answer["last_updated_at"] = json!(updated_at);
         answer["last_machine_id"] = json!(id);
@@ -37,14 +43,14 @@ pub(super) async fn machines(State(world): State<Shared>, Path(org): Path<String
 /// Every volume of the organisation, likewise.
 pub(super) async fn volumes(State(world): State<Shared>, Path(org): Path<String>, params: Params) -> Answer<Json<Value>> {
     world.purge().await?;
-    let seen = open(&world, &org)?;
+    let seen = open(&world, &org, &params)?;
     let summary = params.flag("summary");
     let rows = world.read(|tables| {
         let deleted = |volume: &Volume| volume.state == VolumeState::PendingDestroy && volume.deleted_at.is_some_and(|at| at <= seen);
         let shown = tables
             .volumes()
             .filter(|volume| volume.created_at <= seen && wanted(&params, volume.state.as_str(), &volume.region, deleted(volume)));
-        shown.map(|volume| (volume.updated_at, volume.id.clone(), org_volume(volume, seen, summary))).collect()
+        shown.map(|volume| (volume.updated_at, volume.id.clone(), org_volume(&world, volume, seen, summary))).collect()
     });
     let Page { rows, next_cursor, last } = page(rows, &params)?;
     let mut answer = json!({ "volumes": rows, "next_cursor": next_cursor });
@@ -55,11 +61,11 @@ pub(super) async fn volumes(State(world): State<Shared>, Path(org): Path<String>
     Ok(Json(answer))
 }
 
-fn open(world: &World, org: &str) -> Answer<Timestamp> {
+fn open(world: &World, org: &str, params: &Params) -> Answer<Timestamp> {
     if org != world.options.organisation {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found: organization not found"));
     }
-    Ok(world.now() - world.options.latencies.list_lag)
+    Ok(params.list_seen(world))
 }
 
 fn wanted(params: &Params, state: &str, region: &str, deleted: bool) -> bool {
@@ -75,21 +81,24 @@ struct Page {
     last: Option<(Timestamp, String)>,
 }
 
-/// One page. The cursor is the place of the last row, so that rows which change meanwhile appear again instead of being missed.
+/// One page. The cursor is the place of the last row, so that rows which change meanwhile appear again instead of being missed. A page
+/// may be short, or empty, while more rows remain: only an empty cursor says that there are none.
 fn page(mut rows: Vec<(Timestamp, String, Value)>, params: &Params) -> Answer<Page> {
-    let limit = params.number("limit")?.unwrap_or(PAGE).clamp(1, PAGE);
+    let limit = params.number("limit")?.unwrap_or(PAGE).clamp(1, PAGE).min(params.short_page.unwrap_or(PAGE));
+    let begin = match (params.get("cursor"), params.get("updated_after")) {
+        (Some(cursor), _) => read_cursor(cursor).ok_or_else(|| Refusal::invalid("cursor"))?,
+        (None, Some(after)) => {
+            (after.parse().map_err(|_| Refusal::invalid("updated_after must be an RFC 3339 time"))?, AFTER_ALL.to_owned())
+        }
+        (None, None) => (Timestamp::MIN, String::new()),
+    };
+    rows.retain(|row| (row.0, &row.1) > (begin.0, &begin.1));
     rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
-    if let Some(cursor) = params.get("cursor") {
-        let (at, id) = read_cursor(cursor).ok_or_else(|| Refusal::invalid("cursor"))?;
-        rows.retain(|row| (row.0, row.1.as_str()) > (at, id.as_str()));
-    } else if let Some(after) = params.get("updated_after") {
-        let after: Timestamp = after.parse().map_err(|_| Refusal::invalid("updated_after must be an RFC 3339 time"))?;
-        rows.retain(|row| row.0 > after);
-    }
     let more = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().map(|row| (row.0, row.1.clone()));
-    let next_cursor = last.as_ref().filter(|_| more).map(|(at, id)| URL_SAFE_NO_PAD.encode(format!("{at} {id}"))).unwrap_or_default();
+    let (at, id) = last.as_ref().unwrap_or(&begin);
+    let next_cursor = if more { URL_SAFE_NO_PAD.encode(format!("{at} {id}")) } else { String::new() };
     Ok(Page { rows: rows.into_iter().map(|row| row.2).collect(), next_cursor, last })
 }
 
@@ -112,8 +121,8 @@ fn machine_view(machine: &Machine, summary: bool) -> Value {
     answer
 }
 
-fn org_volume(volume: &Volume, seen: Timestamp, summary: bool) -> Value {
-    let mut answer = volume_view::as_seen(volume, seen);
+fn org_volume(world: &World, volume: &Volume, seen: Timestamp, summary: bool) -> Value {
+    let mut answer = volume_view::as_seen(world, volume, seen);
     answer["app_name"] = json!(volume.app);
     if summary {
         volume_view::strip(&mut answer);

@@ -2,6 +2,8 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use crate::capacity::Capacity;
+
 /// A call that is refused, in Fly's words.
 ///
 /// Machines, volumes and secrets answer `{"error", "status"?}`. Apps, certificates and addresses come from another upstream of the same
@@ -45,7 +47,13 @@ impl Refusal {
     }
 
     pub(crate) fn region_full() -> Self {
-        Self::coded(StatusCode::UNPROCESSABLE_ENTITY, "could not find a candidate host", "insufficient_capacity")
+        Self::no_room(Capacity::NoCandidate, None)
+    }
+
+    /// There is no room; `volume` is the one that the machine was to mount.
+    pub(crate) fn no_room(want: Capacity, volume: Option<&str>) -> Self {
+        let (status, body) = want.refusal(volume);
+        Self::scripted(status, body, None)
     }
 
     pub(crate) fn too_many_requests() -> Self {

@@ -6,10 +6,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::config::{Guest, place};
+use super::machines::reach::silent;
 use super::query::{self, Params, body};
 use super::refusal::Refusal;
 use super::{Answer, Shared};
-use crate::records::{Volume, VolumeState};
+use crate::conditions::UNREACHABLE;
+use crate::host::Disk;
+use crate::records::{SnapshotStatus, Source, Volume, VolumeState};
 use crate::tables::Tables;
 use crate::world::World;
 
@@ -37,34 +40,82 @@ pub(super) async fn create(State(world): State<Shared>, Path(app): Path<String>,
     world.purge().await?;
     let asked: Create = body(&bytes)?;
     let app_id = world.read(|tables| query::app(tables, &app).map(|app| app.id.clone()))?;
-    let volume = ordered(&world, app, app_id, asked)?;
-    world
-        .options
-        .host
-        .create_volume(&volume.id)
-        .await
-        .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("internal: {error}")))?;
-    world.change(|change| {
+    let source = source(&world, &app, &asked)?;
+    let volume = ordered(&world, app, app_id, asked, source)?;
+    make(&world, &volume).await.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("internal: {error}")))?;
+    let (id, filling) = (volume.id.clone(), volume.state != VolumeState::Created);
+    let answer = world.change(|change| {
         query::app(change.tables(), &volume.app)?;
-        let answer = view(&volume);
+        let answer = view(&world, &volume);
         change.put_volume(volume);
-        Ok(Json(answer))
-    })
+        Ok::<_, Refusal>(answer)
+    })?;
+    if filling {
+        world.fill_volume(&id);
+    }
+    Ok(Json(answer))
 }
 
-fn ordered(world: &World, app: String, app_id: String, asked: Create) -> Answer<Volume> {
+/// A fork has its contents as of now; what a snapshot holds stays as it is and comes in the background.
+async fn make(world: &World, volume: &Volume) -> std::io::Result<()> {
+    match &volume.source {
+        None => world.options.host.create_volume(&volume.id).await,
+        Some(Source::Volume(source)) => {
+            world.options.host.copy(&Disk::Volume(source.clone()), &Disk::Volume(volume.id.clone())).await.map(drop)
+        }
+        Some(Source::Snapshot(_)) => Ok(()),
+    }
+}
+
+/// What a volume is to be made from, with what it inherits: size and region.
+struct Origin {
+    source: Source,
+    size_gb: u64,
+    region: String,
+}
+
+fn source(world: &World, app: &str, asked: &Create) -> Answer<Option<Origin>> {
+    let named = |field: &Option<String>| field.clone().filter(|id| !id.is_empty());
+    match (named(&asked.snapshot_id), named(&asked.source_volume_id)) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(Refusal::invalid("only one of snapshot_id and source_volume_id can be given")),
+        (Some(id), None) => world.read(|tables| {
+            let known = tables.snapshot(&id).filter(|snapshot| !snapshot.expired(world.now()));
+            let snapshot = known.ok_or_else(|| Refusal::not_found(format!("snapshot {id} not found")))?;
+            if snapshot.status != SnapshotStatus::Created {
+                return Err(Refusal::precondition(format!("snapshot {id} is {}, not yet created", snapshot.status.as_str())));
+            }
+            Ok(Some(Origin { source: Source::Snapshot(id), size_gb: snapshot.size_gb, region: snapshot.region.clone() }))
+        }),
+        (None, Some(id)) => {
+            let origin = world.read(|tables| {
+                let volume = find(world, tables, app, &id)?;
+                let silent = world.volume_status(volume) == UNREACHABLE;
+                if silent || volume.state != VolumeState::Created {
+                    let why = if silent { "its host is unreachable" } else { volume.state.as_str() };
+                    return Err(Refusal::precondition(format!("volume {id} cannot be forked: {why}")));
+                }
+                Ok(Origin { source: Source::Volume(id.clone()), size_gb: volume.size_gb, region: volume.region.clone() })
+            })?;
+            Ok(Some(origin))
+        }
+    }
+}
+
+fn ordered(world: &World, app: String, app_id: String, asked: Create, origin: Option<Origin>) -> Answer<Volume> {
     let name = asked.name.unwrap_or_default();
     let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if name.is_empty() || name.len() > 30 || !name.bytes().all(legal) {
         return Err(Refusal::invalid("volume name must be at most 30 characters of lowercase letters, numbers and underscores"));
     }
-    if asked.snapshot_id.or(asked.source_volume_id).is_some_and(|source| !source.is_empty()) {
-        return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, "unimplemented: this simulator has no snapshots and no forks"));
-    }
     if let Some(guest) = &asked.compute {
         guest.validate()?;
     }
-    let size_gb = asked.size_gb.unwrap_or(DEFAULT_SIZE_GB);
+    let least = origin.as_ref().map(|origin| origin.size_gb);
+    let size_gb = asked.size_gb.or(least).unwrap_or(DEFAULT_SIZE_GB);
+    if least.is_some_and(|least| size_gb < least) {
+        return Err(Refusal::invalid(format!("volume size must be at least the {} GB of what it is made from", least.unwrap_or_default())));
+    }
     if !SIZES_GB.contains(&size_gb) {
         return Err(Refusal::invalid("size_gb must be between 1 and 500"));
     }
@@ -76,9 +127,16 @@ fn ordered(world: &World, app: String, app_id: String, asked: Create) -> Answer<
         app,
         app_id,
         name,
-        state: VolumeState::Created,
+        state: match origin.as_ref().map(|origin| &origin.source) {
+            None => VolumeState::Created,
+            Some(Source::Snapshot(_)) => VolumeState::Restoring,
+            Some(Source::Volume(_)) => VolumeState::Hydrating,
+        },
         size_gb,
-        region: place(world, asked.region.as_deref())?,
+        region: place(
+            world,
+            asked.region.as_deref().filter(|wish| !wish.is_empty()).or(origin.as_ref().map(|origin| origin.region.as_str())),
+        )?,
         zone: world.ids.zone(),
         encrypted: asked.encrypted.unwrap_or(true),
         fstype: asked.fstype.unwrap_or_else(|| "ext4".to_owned()),
@@ -88,6 +146,8 @@ fn ordered(world: &World, app: String, app_id: String, asked: Create) -> Answer<
         created_at: now,
         updated_at: now,
         deleted_at: None,
+        host_status: "ok".to_owned(),
+        source: origin.map(|origin| origin.source),
     })
 }
 
@@ -97,12 +157,12 @@ fn check_retention(days: u64) -> Answer<()> {
 
 pub(super) async fn list(State(world): State<Shared>, Path(app): Path<String>, params: Params) -> Answer<Json<Value>> {
     world.purge().await?;
-    let seen = world.now() - world.options.latencies.list_lag;
+    let seen = params.list_seen(&world);
     let summary = params.flag("summary");
     world.read(|tables| {
         let app = query::app(tables, &app)?;
         let volumes = tables.volumes().filter(|volume| volume.app_id == app.id && volume.created_at <= seen);
-        let mut list: Vec<Value> = volumes.map(|volume| as_seen(volume, seen)).collect();
+        let mut list: Vec<Value> = volumes.map(|volume| as_seen(&world, volume, seen)).collect();
         if summary {
             for volume in &mut list {
                 strip(volume);
@@ -113,8 +173,8 @@ pub(super) async fn list(State(world): State<Shared>, Path(app): Path<String>, p
 }
 
 /// A list may still show a deleted volume as `created`.
-pub(super) fn as_seen(volume: &Volume, seen: jiff::Timestamp) -> Value {
-    let mut answer = view(volume);
+pub(super) fn as_seen(world: &World, volume: &Volume, seen: jiff::Timestamp) -> Value {
+    let mut answer = view(world, volume);
     if volume.deleted_at.is_some_and(|deleted| deleted > seen) {
         answer["state"] = json!("created");
     }
@@ -128,24 +188,32 @@ pub(super) fn strip(volume: &mut Value) {
     }
 }
 
-pub(super) async fn read(State(world): State<Shared>, Path((app, id)): Path<(String, String)>) -> Answer<Json<Value>> {
-    world.read(|tables| Ok(Json(view(find(&world, tables, &app, &id)?))))
+pub(super) async fn read(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, params: Params) -> Answer<Json<Value>> {
+    world.read(|tables| {
+        let volume = find(&world, tables, &app, &id)?;
+        // A read that lags does not know the newest volumes yet.
+        if params.sees(&world, volume.created_at) { Ok(Json(view(&world, volume))) } else { Err(unknown(&id)) }
+    })
 }
 
 fn find<'a>(world: &World, tables: &'a Tables, app_name: &str, id: &str) -> Answer<&'a Volume> {
     let app = query::app(tables, app_name)?;
     let now = world.now();
     let volume = tables.volume(id).filter(|volume| volume.app_id == app.id && !volume.expired(now));
-    volume.ok_or_else(|| Refusal::not_found(format!("volume {id} not found")))
+    volume.ok_or_else(|| unknown(id))
+}
+
+pub(super) fn unknown(id: &str) -> Refusal {
+    Refusal::not_found(format!("volume {id} not found"))
 }
 
 fn change(world: &World, app: &str, id: &str, change: impl FnOnce(&mut Volume) -> Answer<()>) -> Answer<Value> {
     world.change(|tables| {
         find(world, tables.tables(), app, id)?;
-        let volume = tables.volume(id).ok_or_else(|| Refusal::not_found(format!("volume {id} not found")))?;
+        let volume = tables.volume(id).ok_or_else(|| unknown(id))?;
         change(volume)?;
         volume.updated_at = world.now();
-        Ok(view(volume))
+        Ok(view(world, volume))
     })
 }
 
@@ -168,6 +236,12 @@ pub(super) async fn update(State(world): State<Shared>, Path((app, id)): Path<(S
     Ok(Json(answer))
 }
 
+/// Waits for the volume's host, as a machine's call does for the machine's.
+pub(super) async fn answers(world: &World, app: &str, id: &str) -> Answer<()> {
+    world.read(|tables| find(world, tables, app, id).map(|_| ()))?;
+    if world.volume_answers(id, world.options.latencies.host_patience).await { Ok(()) } else { Err(silent()) }
+}
+
 #[derive(Deserialize)]
 struct Extend {
     size_gb: u64,
@@ -175,6 +249,7 @@ struct Extend {
 
 pub(super) async fn extend(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, bytes: Bytes) -> Answer<Json<Value>> {
     let Extend { size_gb } = body(&bytes)?;
+    answers(&world, &app, &id).await?;
     let volume = change(&world, &app, &id, |volume| {
         if volume.state == VolumeState::PendingDestroy {
             return Err(Refusal::precondition("volume is pending destroy"));
@@ -202,7 +277,7 @@ pub(super) async fn remove(State(world): State<Shared>, Path((app, id)): Path<(S
 }
 
 /// The volume on the wire. `attached_machine_id` is null when it is free: `""` would read as attached.
-pub(super) fn view(volume: &Volume) -> Value {
+pub(super) fn view(world: &World, volume: &Volume) -> Value {
     const BLOCK: u64 = 4096;
     let blocks = volume.size_gb * 1_000_000_000 / BLOCK;
     json!({
@@ -210,6 +285,6 @@ pub(super) fn view(volume: &Volume) -> Value {
         "zone": volume.zone, "encrypted": volume.encrypted, "fstype": volume.fstype, "attached_machine_id": volume.attached,
         "attached_alloc_id": null, "created_at": volume.created_at, "updated_at": volume.updated_at, "blocks": blocks, "block_size": BLOCK,
         "blocks_free": blocks, "blocks_avail": blocks, "bytes_total": blocks * BLOCK, "bytes_used": 0,
-        "snapshot_retention": volume.snapshot_retention, "auto_backup_enabled": volume.auto_backup_enabled, "host_status": "ok", "type": "local",
+        "snapshot_retention": volume.snapshot_retention, "auto_backup_enabled": volume.auto_backup_enabled, "host_status": world.volume_status(volume), "type": "local",
     })
 }

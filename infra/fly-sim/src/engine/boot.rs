@@ -1,9 +1,12 @@
 use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::KILL;
+use crate::faults::Chance;
 use crate::host::Boot;
 use crate::records::{Machine, MachineState};
 use crate::tables::Tables;
@@ -14,7 +17,7 @@ const SECRETS_ARRIVE_WITHIN: Duration = Duration::from_secs(60);
 
 impl World {
     /// Boots a machine in the state `starting`.
-    pub(super) async fn boot(&self, id: &str) -> rusqlite::Result<()> {
+    pub(super) async fn boot(self: &Arc<Self>, id: &str) -> rusqlite::Result<()> {
         if let Some(not_before) = self.read(|tables| tables.machine(id).and_then(|machine| machine.not_before)) {
             self.linger(id, MachineState::Starting, self.options.clock.until(not_before)).await;
         }
@@ -58,12 +61,13 @@ impl World {
         self.leave(id, MachineState::Starting, |world, machine| {
             machine.checks.clear();
             machine.not_before = None;
+            machine.memory_limit_mb = None;
             lock(&world.exited).remove(id);
         })?;
         Ok(boot.filter(|_| !self.closing()))
     }
 
-    fn booted(&self, id: &str, instance_id: &str) -> rusqlite::Result<()> {
+    fn booted(self: &Arc<Self>, id: &str, instance_id: &str) -> rusqlite::Result<()> {
         self.leave(id, MachineState::Starting, |world, machine| {
             machine.enter(MachineState::Started, world.event("start", "started", "flyd", Value::Null));
             // Its program may have ended before it counted as started.
@@ -71,7 +75,26 @@ impl World {
             if let Some((_, exit)) = early {
                 world.ended(machine, &exit);
             }
-        })
+        })?;
+        if let Some(after) = self.chance.as_ref().and_then(Chance::crash) {
+            tokio::spawn(crash(Arc::downgrade(self), id.to_owned(), after));
+        }
+        Ok(())
+    }
+}
+
+/// Kills a machine's main process some time after its boot, unless the machine has left that life by then.
+async fn crash(world: Weak<World>, id: String, after: Duration) {
+    let life = |world: &World| {
+        let life = |machine: &Machine| machine.events.iter().rfind(|event| event.kind == "start").map(|event| event.id.clone());
+        world.read(|tables| tables.machine(&id).filter(|machine| machine.state == MachineState::Started).and_then(life))
+    };
+    let Some(this_life) = world.upgrade().and_then(|world| life(&world)) else { return };
+    tokio::time::sleep(after).await;
+    let Some(world) = world.upgrade() else { return };
+    if life(&world) == Some(this_life) {
+        tracing::info!(machine = id, "a machine's program crashes by chance");
+        world.options.host.signal(&id, KILL).await;
     }
 }
 

@@ -3,6 +3,7 @@
 //! The state in the record alone says what is to be done next, so a simulator that starts on existing data goes on where it was.
 
 mod boot;
+mod disks;
 mod exit;
 mod reopen;
 
@@ -53,7 +54,11 @@ impl World {
         self.read(|tables| tables.machine(id).map(|machine| machine.state)).filter(|state| !state.rests())
     }
 
-    async fn advance(&self, id: &str, state: MachineState) -> rusqlite::Result<()> {
+    async fn advance(self: &Arc<Self>, id: &str, state: MachineState) -> rusqlite::Result<()> {
+        // Nothing moves while the host is silent; a call may change what is to be done meanwhile.
+        if !self.machine_answers(id, Some(state), Duration::MAX).await {
+            return Ok(());
+        }
         match state {
             MachineState::Created => self.prepare(id).await,
             MachineState::Starting => self.boot(id).await,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::records::MachineState;
+use crate::records::{MachineState, SnapshotStatus, VolumeState};
 use crate::world::World;
 
 impl World {
@@ -26,10 +26,17 @@ impl World {
         for id in unsettled {
             self.kick(&id);
         }
+        let (snapshots, volumes): (Vec<String>, Vec<String>) = self.read(|tables| {
+            let pending = tables.snapshots().filter(|snapshot| snapshot.status != SnapshotStatus::Created);
+            let filling = tables.volumes().filter(|volume| matches!(volume.state, VolumeState::Restoring | VolumeState::Hydrating));
+            (pending.map(|snapshot| snapshot.id.clone()).collect(), filling.map(|volume| volume.id.clone()).collect())
+        });
+        snapshots.iter().for_each(|id| self.take_snapshot(id));
+        volumes.iter().for_each(|id| self.fill_volume(id));
         Ok(())
     }
 
-    /// Forgets the volumes that were deleted a day ago. Their contents go first: a crash in between leaves a record that is purged again.
+    /// Forgets the volumes that were deleted a day ago and the snapshots whose time is over. Their contents go first: a crash in between leaves a record that is purged again.
     pub(crate) async fn purge(&self) -> rusqlite::Result<()> {
         let now = self.now();
         let expired: Vec<String> =
@@ -43,6 +50,15 @@ impl World {
                 change.remove_volume(&id);
                 Ok::<(), rusqlite::Error>(())
             })?;
+        }
+        let expired: Vec<String> =
+            self.read(|tables| tables.snapshots().filter(|snapshot| snapshot.expired(now)).map(|snapshot| snapshot.id.clone()).collect());
+        for id in expired {
+            if let Err(error) = self.options.host.delete_snapshot(&id).await {
+                tracing::warn!(snapshot = id, %error, "a snapshot's contents could not be removed; it is tried again later");
+                continue;
+            }
+            self.change(|change| Ok::<(), rusqlite::Error>(change.remove_snapshot(&id)))?;
         }
         Ok(())
     }

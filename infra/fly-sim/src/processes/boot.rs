@@ -164,7 +164,8 @@ impl Inner {
             run.kill();
             Unbootable::Start { image: image.to_owned(), source }
         })?;
-        Ok(Active { run, lifeline, _tasks: tasks.drop_guard() })
+        let environment = command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
+        Ok(Active { run, lifeline, environment: Arc::new(environment), _tasks: tasks.drop_guard() })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What this host holds of one machine: its folder, its records, and its process while there is one.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ChildStdin;
@@ -31,6 +33,8 @@ pub(super) struct Active {
     pub(super) run: Arc<Run>,
     /// The writing end of the process's standard input. Never written to: its end of file says that this host is gone.
     pub(super) lifeline: Option<ChildStdin>,
+    /// What it found in its environment, for commands that join it.
+    pub(super) environment: Arc<BTreeMap<OsString, OsString>>,
     /// Ends the checks and the stamping of the log.
     pub(super) _tasks: DropGuard,
 }
@@ -109,6 +113,11 @@ impl Machine {
 
     pub(super) fn running(&self) -> Option<Arc<Run>> {
         self.active().as_ref().map(|active| Arc::clone(&active.run))
+    }
+
+    /// The environment of what runs.
+    pub(super) fn environment(&self) -> Option<Arc<BTreeMap<OsString, OsString>>> {
+        self.active().as_ref().map(|active| Arc::clone(&active.environment))
     }
 
     /// Notes that a process ended. By then another may not have begun, because a boot waits for this.

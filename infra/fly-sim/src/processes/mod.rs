@@ -10,7 +10,9 @@
 mod boot;
 mod checks;
 mod config;
+mod copies;
 mod environment;
+mod exec;
 mod logs;
 mod machine;
 mod ports;
@@ -34,7 +36,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 
 use self::machine::Machine;
-use crate::host::{Boot, BootFailed, Exit, Host, HostEvent, LogLine};
+use crate::host::{Boot, BootFailed, Disk, ExecFailed, Executed, Exit, Host, HostEvent, LogLine, ProcessStat};
 
 /// What an image stands for on this host: the program that is started instead of a container.
 #[derive(Debug, Clone, Default)]
@@ -51,7 +53,7 @@ pub type Images = Arc<dyn Fn(&str) -> Option<Program> + Send + Sync>;
 /// Where machines live and what they run.
 #[derive(Clone)]
 pub struct Options {
-    /// The folder that holds `machines/` and `volumes/`. It is made if absent.
+    /// The folder that holds `machines/`, `volumes/` and `snapshots/`. It is made if absent.
     pub root: PathBuf,
     /// The programs behind the images. A machine's configuration can never name a program of its own: it would run with this host's rights.
     pub images: Images,
@@ -90,6 +92,7 @@ pub struct Processes {
 struct Inner {
     machines_folder: PathBuf,
     volumes_folder: PathBuf,
+    snapshots_folder: PathBuf,
     images: Images,
     limits: Limits,
     /// The kernel's boot: a process id means nothing across two of them.
@@ -119,9 +122,10 @@ impl Processes {
         std::fs::create_dir_all(&root)?;
         // Machines get absolute paths, whatever folder this process was started in.
         let root = root.canonicalize()?;
-        let (machines_folder, volumes_folder) = (root.join("machines"), root.join("volumes"));
-        std::fs::create_dir_all(&machines_folder)?;
-        std::fs::create_dir_all(&volumes_folder)?;
+        let [machines_folder, volumes_folder, snapshots_folder] = ["machines", "volumes", "snapshots"].map(|name| root.join(name));
+        for folder in [&machines_folder, &volumes_folder, &snapshots_folder] {
+            std::fs::create_dir_all(folder)?;
+        }
         let mut machines = HashMap::new();
         for entry in std::fs::read_dir(&machines_folder)? {
             let entry = entry?;
@@ -135,6 +139,7 @@ impl Processes {
             inner: Arc::new(Inner {
                 machines_folder,
                 volumes_folder,
+                snapshots_folder,
                 images,
                 limits,
                 boot_id: proc_table::boot_id()?,
@@ -194,6 +199,14 @@ impl Inner {
     fn volume(&self, volume: &str) -> io::Result<PathBuf> {
         plain_name(volume)?;
         Ok(self.volumes_folder.join(volume))
+    }
+
+    /// The folder of a volume or a snapshot; it need not exist.
+    fn disk(&self, disk: &Disk) -> io::Result<PathBuf> {
+        match disk {
+            Disk::Volume(volume) => self.volume(volume),
+            Disk::Snapshot(snapshot) => plain_name(snapshot).map(|()| self.snapshots_folder.join(snapshot)),
+        }
     }
 
     fn report(&self, event: HostEvent) {
@@ -278,6 +291,33 @@ impl Host for Processes {
     async fn delete_volume(&self, volume: &str) -> io::Result<()> {
         let folder = self.inner.volume(volume)?;
         blocking(move || rootfs::remove(&folder)).await
+    }
+
+    async fn copy(&self, from: &Disk, to: &Disk) -> io::Result<u64> {
+        let (from, to) = (self.inner.disk(from)?, self.inner.disk(to)?);
+        blocking(move || copies::copy(&from, &to)).await
+    }
+
+    async fn delete_snapshot(&self, snapshot: &str) -> io::Result<()> {
+        let folder = self.inner.disk(&Disk::Snapshot(snapshot.to_owned()))?;
+        blocking(move || rootfs::remove(&folder)).await
+    }
+
+    async fn exec(&self, machine: &str, command: &[String], timeout: Duration) -> Result<Executed, ExecFailed> {
+        let machine = self.inner.machine(machine).ok_or(ExecFailed::NotRunning)?;
+        let environment = machine.environment().ok_or(ExecFailed::NotRunning)?;
+        exec::run(&machine.root(), &environment, command, timeout).await
+    }
+
+    async fn processes(&self, machine: &str) -> Vec<ProcessStat> {
+        let Some(machine) = self.inner.machine(machine) else { return Vec::new() };
+        let Some(run) = machine.running() else { return Vec::new() };
+        let read = tokio::task::spawn_blocking(move || {
+            let mut pids = proc_table::started_in(machine.id(), machine.folder());
+            pids.sort_by_key(|pid| (*pid != run.pid(), *pid));
+            pids.into_iter().filter_map(proc_table::stat).collect()
+        });
+        read.await.unwrap_or_default()
     }
 
     async fn logs(&self, app: &str, machine: Option<&str>, after_ns: i64, limit: usize) -> Vec<LogLine> {

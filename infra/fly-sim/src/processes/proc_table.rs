@@ -8,6 +8,8 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
+use crate::host::ProcessStat;
+
 /// The identity of this boot of the kernel.
 pub(super) fn boot_id() -> io::Result<String> {
     Ok(std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
@@ -67,25 +69,46 @@ pub(super) fn signal_group(group: i32, signal: Signal) {
     }
 }
 
-/// Ends at once every process that was started in a machine, whatever group or parent it has by now: a supervisor gives its gateway a
-/// group of its own, and a daemon leaves both. What they all keep is the environment, which names the machine and its folder. Returns
-/// whether there was any.
+/// Ends at once every process that was started in a machine. Returns whether there was any.
 pub(super) fn kill_started_in(machine: &str, folder: &Path) -> bool {
+    let started = started_in(machine, folder);
+    started.iter().for_each(|pid| signal_process(*pid, Signal::SIGKILL));
+    !started.is_empty()
+}
+
+/// Every process that was started in a machine, whatever group or parent it has by now: a supervisor gives its gateway a group of its own,
+/// and a daemon leaves both. What they all keep is the environment, which names the machine and its folder.
+pub(super) fn started_in(machine: &str, folder: &Path) -> Vec<i32> {
     let id = format!("FLY_MACHINE_ID={machine}");
     let folder = [folder.as_os_str().as_bytes(), b"/"].concat();
-    let Ok(table) = std::fs::read_dir("/proc") else { return false };
-    let mut any = false;
-    for pid in table.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok()) {
+    let Ok(table) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = table.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|pid| {
         // An ended process has no environment any more, and somebody else's cannot be read.
-        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { continue };
+        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
         let mut variables = environment.split(|byte| *byte == 0);
         // Both are asked for: a person's shell may stand in the folder, but it bears no machine's name.
-        if variables.any(|variable| variable == id.as_bytes()) && environment.windows(folder.len()).any(|window| window == folder) {
-            any = true;
-            signal_process(pid, Signal::SIGKILL);
-        }
-    }
-    any
+        variables.any(|variable| variable == id.as_bytes()) && environment.windows(folder.len()).any(|window| window == folder)
+    })
+    .collect()
+}
+
+/// What a process does and has.
+pub(super) fn stat(pid: i32) -> Option<ProcessStat> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = text[text.rfind(')')? + 1..].split_ascii_whitespace().collect();
+    let number = |place: usize| fields.get(place).and_then(|field| field.parse::<u64>().ok()).unwrap_or_default();
+    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let directory = std::fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
+    Some(ProcessStat {
+        pid,
+        command: String::from_utf8_lossy(&arguments).trim_end_matches('\0').replace('\0', " "),
+        directory: directory.display().to_string(),
+        // The kernel counts pages.
+        rss: number(21) * 4096,
+        stime: number(12),
+        rtime: number(11) + number(12),
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::certificate::Certificate;
+
 /// An app, with all that dies with it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct App {
@@ -53,11 +55,5 @@ pub(crate) struct IpAssignment {
     pub(crate) kind: String,
     pub(crate) region: String,
     pub(crate) service_name: String,
-    pub(crate) created_at: Timestamp,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Certificate {
-    pub(crate) hostname: String,
     pub(crate) created_at: Timestamp,
 }

@@ -99,6 +99,9 @@ pub(crate) struct Machine {
     pub(crate) not_before: Option<Timestamp>,
     /// `ok`, `unknown` or `unreachable`.
     pub(crate) host_status: String,
+    /// The memory that its balloon leaves it, if somebody has said so since its last boot.
+    #[serde(default)]
+    pub(crate) memory_limit_mb: Option<u64>,
 }
 
 /// The last verdict of a check.

@@ -8,6 +8,10 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 #[serde(rename_all = "snake_case")]
 pub(crate) enum VolumeState {
     Created,
+    /// It is being filled from a snapshot.
+    Restoring,
+    /// It is a fork whose blocks are still being fetched; it can be mounted.
+    Hydrating,
     PendingDestroy,
 }
 
@@ -15,6 +19,8 @@ impl VolumeState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
+            Self::Restoring => "restoring",
+            Self::Hydrating => "hydrating",
             Self::PendingDestroy => "pending_destroy",
         }
     }
@@ -39,6 +45,23 @@ pub(crate) struct Volume {
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) deleted_at: Option<Timestamp>,
+    /// As a machine's.
+    #[serde(default = "ok")]
+    pub(crate) host_status: String,
+    /// What it was made from.
+    #[serde(default)]
+    pub(crate) source: Option<Source>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Source {
+    Snapshot(String),
+    Volume(String),
+}
+
+fn ok() -> String {
+    "ok".to_owned()
 }
 
 impl Volume {

@@ -3,9 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails, also in its helpers")]
 
 mod apps;
+mod capacity;
+mod certificates;
+mod chance;
 mod durable;
 mod faults;
 mod harness;
+mod hosts;
+mod inside;
 mod leases;
 mod life;
 mod listing;
@@ -14,5 +19,6 @@ mod metadata;
 mod network;
 mod restart;
 mod secrets;
+mod snapshots;
 mod volumes;
 mod wait;

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "the lint exempts tests, but not the functions that tests share")]
 
 mod boots;
+mod disks;
 mod ends;
+mod exec;
 mod health;
 mod logs;
 mod predecessors;

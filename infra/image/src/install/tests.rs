@@ -194,3 +194,27 @@ fn a_program_of_another_version_is_not_accepted() {
     let error = bench.install().0.unwrap_err();
     assert!(matches!(error, InstallError::Incomplete { .. }), "{error}");
 }
+
+#[test]
+fn an_npm_that_outlives_its_installer_keeps_the_folder_to_itself() {
+    let bench = Bench::new();
+    let slow = "#!/bin/sh\ntouch \"$0.began\"\nwhile [ ! -e \"$0.go\" ]; do sleep 0.01; done\nexit 1\n";
+    fs::write(bench.path("npm"), slow).unwrap();
+    let lock_file = bench.path("gw.lock");
+    std::thread::scope(|scope| {
+        let installing = scope.spawn(|| bench.install().0);
+        while !bench.path("npm.began").exists() {
+            std::thread::yield_now();
+        }
+        // The installer's own handle counts no more than npm's: what a killed installer leaves is this one.
+        let held_by_npm = fs::read_dir("/proc").unwrap().flatten().any(|process| {
+            let ours = fs::read(process.path().join("cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(bench.path("npm").to_str().unwrap()));
+            ours && fs::read_link(process.path().join("fd/0")).is_ok_and(|file| file == fs::canonicalize(&lock_file).unwrap())
+        });
+        fs::write(bench.path("npm.go"), "").unwrap();
+        assert!(installing.join().unwrap().is_err());
+        assert!(held_by_npm, "npm does not hold the lock");
+    });
+    assert!(File::open(&lock_file).unwrap().try_lock().is_ok(), "the lock ends with npm");
+}

@@ -14,6 +14,8 @@ use jiff::Timestamp;
 pub(crate) struct Entry {
     /// What for: `claim`, the name of the step that was recorded, `end`.
     pub(crate) what: String,
+    /// When it was answered, and how long that took.
+    pub(crate) over: Instant,
     pub(crate) took: Duration,
     /// Calls of AWS and what they consumed.
     pub(crate) calls: u64,
@@ -41,13 +43,14 @@ impl Metered {
     }
 
     fn note(&self, what: impl Into<String>, record: Option<&Record>, before: &Ledger, begun: Instant) {
-        let (took, after) = (begun.elapsed(), self.sim.consumed());
+        let (over, after) = (Instant::now(), self.sim.consumed());
         let dynamodb = |ledger: &Ledger| {
             ledger.operations().iter().filter(|(name, _)| name.starts_with("dynamodb.")).map(|(_, times)| times).sum::<u64>()
         };
         let entry = Entry {
             what: what.into(),
-            took,
+            over,
+            took: over - begun,
             calls: dynamodb(&after) - dynamodb(before),
             reads: after.read_units() - before.read_units(),
             writes: after.write_units() - before.write_units(),

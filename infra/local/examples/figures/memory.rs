@@ -1,13 +1,22 @@
-//! How much memory the platform needs on one machine, and a supervisor in each of its machines.
+//! How much memory the platform needs on one machine, and a supervisor in each of its machines; and what they do when nobody asks for
+//! anything.
+
+use std::time::Duration;
 
 use reqwest::Method;
 
 use crate::Outcome;
 use crate::program::Program;
-use crate::table::Table;
+use crate::table::{Table, signed_ms};
 use crate::vertical::wish;
 
 const INSTANCES: u32 = 5;
+
+/// For how long processes are watched that have nothing to do.
+const WATCHED: Duration = Duration::from_secs(5);
+
+/// The unit of processor time in `/proc`: a hundredth of a second (`USER_HZ`).
+const TICK_MS: u32 = 10;
 
 pub(crate) async fn measure(program: &Program) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
@@ -28,9 +37,32 @@ pub(crate) async fn measure(program: &Program) -> Outcome<()> {
         let largest = each.iter().max_by_key(|memory| memory.resident_kb).ok_or("no process")?;
         table.row(row(&format!("{name}, the largest of {INSTANCES}"), largest));
     }
+    let mut idle = Table::new(["process without anything to do", "processor time per second"]);
+    for (name, processes) in [("platform", vec![running.pid()]), ("supervisors, all together", supervisors)] {
+        let before = processor_ms(&processes)?;
+        tokio::time::sleep(WATCHED).await;
+        let spent = f64::from(processor_ms(&processes)? - before) / WATCHED.as_secs_f64();
+        idle.row([name.to_owned(), signed_ms(spent)]);
+    }
     running.end()?;
     table.print("Memory (debug builds map a program of more than 100 MB, of which what is touched counts as shared with its file):");
+    idle.print(&format!("Idleness, with {INSTANCES} instances, over {} s:", WATCHED.as_secs()));
     Ok(())
+}
+
+/// Processor time that processes have used so far, in milliseconds: fields 14 and 15 of `/proc/<pid>/stat`.
+fn processor_ms(processes: &[u32]) -> Outcome<u32> {
+    let mut ticks = 0;
+    for pid in processes {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The second field is the program's name in brackets and may hold anything.
+        let (_, fields) = stat.rsplit_once(')').ok_or("the process has no name")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        for place in [11, 12] {
+            ticks += fields.get(place).ok_or("the process has no times")?.parse::<u32>()?;
+        }
+    }
+    Ok(ticks * TICK_MS)
 }
 
 fn row(name: &str, memory: &Memory) -> [String; 4] {

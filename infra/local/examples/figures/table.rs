@@ -1,7 +1,5 @@
 //! Tables of text, and the few statistics that are shown.
 
-use std::time::Duration;
-
 /// Rows of equally many cells, the first column to the left and the others to the right.
 pub(crate) struct Table {
     rows: Vec<Vec<String>>,
@@ -35,12 +33,7 @@ impl Table {
     }
 }
 
-/// Milliseconds with one digit behind the point.
-pub(crate) fn ms(duration: Duration) -> String {
-    signed_ms(duration.as_secs_f64() * 1000.0)
-}
-
-/// The same of a difference, in milliseconds.
+/// Milliseconds, with one digit behind the point.
 pub(crate) fn signed_ms(milliseconds: f64) -> String {
     format!("{milliseconds:.1} ms")
 }

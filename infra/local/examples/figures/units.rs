@@ -5,20 +5,21 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::Outcome;
-use crate::table::Table;
+use crate::table::{Table, signed_ms};
 use crate::vertical::{Vertical, wish};
 
 pub(crate) async fn measure() -> Outcome<()> {
     let mut vertical = Vertical::start(None, fly_sim::HostLatencies::default()).await?;
     let mut requests = Table::new(["request", "DynamoDB", "SQS", "read units", "write units"]);
     let mut runs = Table::new(["run", "invocations", "DynamoDB", "SQS", "Secrets Manager", "Fly", "read units", "write units"]);
-    let mut steps = Table::new(["write of a provision", "calls", "read units", "write units", "record, bytes as JSON"]);
+    let mut steps = Table::new(["write of a provision", "calls", "read units", "write units", "record, bytes as JSON", "took"]);
 
     let created = request(&mut requests, &vertical, "POST /v1/instances", Method::POST, "/v1/instances", Some(wish("mine"))).await?;
     let path = format!("/v1/instances/{}", created["instance"]["id"].as_str().unwrap_or_default());
     run(&mut runs, &mut vertical, "provision").await?;
     for entry in vertical.journal.take() {
-        steps.row([entry.what, entry.calls.to_string(), units(entry.reads), units(entry.writes), entry.bytes.to_string()]);
+        let took = signed_ms(entry.took.as_secs_f64() * 1000.0);
+        steps.row([entry.what, entry.calls.to_string(), units(entry.reads), units(entry.writes), entry.bytes.to_string(), took]);
     }
 
     request(&mut requests, &vertical, "GET /v1/instances (1)", Method::GET, "/v1/instances", None).await?;

@@ -55,12 +55,11 @@ pub(crate) struct Vertical {
 /// One invocation of the flow runner.
 pub(crate) struct Turn {
     pub(crate) begun: Instant,
-    pub(crate) over: Instant,
     pub(crate) driven: Driven,
 }
 
 impl Vertical {
-    /// Starts the API, AWS in memory or in a folder, and the provider. The flow runner waits for [`Vertical::begin_work`].
+    /// Starts the API, AWS in memory or in a folder, and the provider in memory. The flow runner waits for [`Vertical::begin_work`].
     pub(crate) async fn start(folder: Option<&Path>, machines: HostLatencies) -> Outcome<Self> {
         let stop = CancellationToken::new();
         let sim = AwsSim::open(aws_sim::Options { data: folder.map(|folder| folder.join("aws")) }).await?;
@@ -73,9 +72,7 @@ impl Vertical {
         };
         let (wake, notices) = (FlowQueue(queue("flows").await?), queue("notices").await?);
 
-        let data = folder.map(|folder| folder.join("fly"));
-        let options =
-            fly_sim::Options { data, token: Some("token".to_owned()), ..fly_sim::Options::new(Arc::new(VirtualHost::new(machines))) };
+        let options = fly_sim::Options { token: Some("token".to_owned()), ..fly_sim::Options::new(Arc::new(VirtualHost::new(machines))) };
         let simulator = Simulator::open(options).await?;
         let provider = serve(simulator.router(), &stop).await?;
         // A supervisor's answer to everything that flows ask of it: the gateway is ready at once.
@@ -233,7 +230,7 @@ fn function(runner: FlowRunner, turned: mpsc::UnboundedSender<Turn>) -> Function
             async move {
                 let begun = Instant::now();
                 let driven = runner.handle(&body, deadline).await?;
-                let turn = Turn { begun, over: Instant::now(), driven };
+                let turn = Turn { begun, driven };
                 if turned.send(turn).is_err() {
                     tracing::debug!("nobody waits for this run");
                 }

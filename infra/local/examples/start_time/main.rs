@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use gateway::Family;
-use local::{Arguments, GatewayChoice, Platform, PlatformArguments};
+use local::{Arguments, Platform};
 
 fn main() -> ExitCode {
     match std::env::args().nth(1).map(|rounds| rounds.parse::<usize>()) {
@@ -41,13 +41,9 @@ fn run(rounds: usize) -> ExitCode {
 
 async fn measure(rounds: usize, alone: &[String], program: PathBuf, gateways: PathBuf) {
     let data = tempfile::tempdir().expect("a folder");
-    let arguments = PlatformArguments {
-        port: Some(0),
-        data: data.path().to_owned(),
-        gateway: GatewayChoice::Real,
-        reset: false,
-        gateways: Some(gateways),
-    };
+    let folder = |path: &Path| path.to_str().expect("a path of text").to_owned();
+    let (data_folder, gateways) = (folder(data.path()), folder(&gateways));
+    let arguments = Arguments::parse_from(["start_time", "--port", "0", "--data", &data_folder, "--gateways", &gateways]).platform;
     let platform = Platform::start(&arguments, program).await.expect("the platform starts");
     // Brings the program's files into the page cache, for both.
     measure::alone(alone).await;

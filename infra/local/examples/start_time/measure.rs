@@ -8,7 +8,6 @@ use gateway::{Family, Launch, Settings, pin, render};
 use jiff::Timestamp;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
@@ -117,10 +116,10 @@ fn started_at(machine: &Path) -> Timestamp {
 }
 
 async fn until_ready(port: u16) {
-    let http = Client::builder().timeout(Duration::from_secs(5)).no_proxy().build().expect("a client");
+    let http = shell::http_client().expect("a client");
     let url = format!("http://127.0.0.1:{port}/readyz");
     until("the gateway", async || {
-        let answer: Value = http.get(&url).send().await.ok()?.json().await.ok()?;
+        let answer: Value = http.get(&url).timeout(Duration::from_secs(5)).send().await.ok()?.json().await.ok()?;
         (answer["ready"] == true).then_some(())
     })
     .await;

@@ -35,6 +35,8 @@ try {
   for (const wanted of question.texts) {
     await page.getByText(wanted, { exact: true }).first().waitFor({ state: "attached" });
   }
+  // For the picture's sake: images may still be on their way, and some wait for addresses that cannot be reached.
+  await page.waitForLoadState("networkidle", { timeout: 5000 }).catch(() => {});
   const answer = { address: page.url(), title: await page.title(), hello: question.frame ? await hello : null };
   await page.screenshot({ path: question.picture });
   console.log(JSON.stringify(answer));

@@ -11,7 +11,7 @@ async fn clawdbot_runs_on_the_smallest_plan() {
     let browser = Browser::install().await;
     let instance = house.instance(json!({ "plan": "starter", "gateway": { "family": "clawdbot" } })).await;
 
-    let device = Device::new(&["operator.read", "operator.admin"]);
+    let device = Device::command_line();
     let (mut client, hello) = device.connect(&instance).await;
     assert_eq!(hello["protocol"], 3, "{hello}");
     let health = client.call("health", json!({})).await;

@@ -1,4 +1,4 @@
-//! A client of a gateway as its command line is one: a device with a key, which is paired at its first visit.
+//! A client of a gateway that is a device with a key: it is paired at its first visit and may then do something.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
@@ -13,16 +13,30 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::house::{Instance, PATIENCE};
 use crate::support::open;
 
-/// What gateways know a device by. Only one with a key may do more than ask for the health of an OpenClaw; Clawdbot lets no other in.
+/// What a gateway knows a device by.
+///
+/// Who comes to OpenClaw without one may ask for its health and no more; Clawdbot lets nobody else in. Behind a trusted proxy, OpenClaw
+/// pairs apps for people by itself, and command line clients only after somebody has approved them.
 pub(crate) struct Device {
     key: Ed25519KeyPair,
+    client: &'static str,
+    mode: &'static str,
     scopes: &'static [&'static str],
 }
 
 impl Device {
-    /// A new one that wants to do this much.
-    pub(crate) fn new(scopes: &'static [&'static str]) -> Self {
-        Self { key: Ed25519KeyPair::generate().expect("a key"), scopes }
+    /// The desktop app of OpenClaw.
+    pub(crate) fn app() -> Self {
+        Self::new("openclaw-linux", "ui", &["operator.read", "operator.write"])
+    }
+
+    /// The command line of Clawdbot.
+    pub(crate) fn command_line() -> Self {
+        Self::new("cli", "cli", &["operator.read", "operator.admin"])
+    }
+
+    fn new(client: &'static str, mode: &'static str, scopes: &'static [&'static str]) -> Self {
+        Self { key: Ed25519KeyPair::generate().expect("a key"), client, mode, scopes }
     }
 
     /// Completes the handshake at an instance, with a token of the platform's, and returns what the gateway greets with.
@@ -33,10 +47,10 @@ impl Device {
         let (nonce, at) = (challenge["payload"]["nonce"].as_str().expect("a nonce"), &challenge["payload"]["ts"]);
         let public = self.key.public_key().as_ref();
         let id = hex::encode(digest(&SHA256, public));
-        let signed = format!("v2|{id}|cli|cli|operator|{}|{at}||{nonce}", self.scopes.join(","));
+        let signed = format!("v2|{id}|{}|{}|operator|{}|{at}||{nonce}", self.client, self.mode, self.scopes.join(","));
         let params = json!({
             "minProtocol": 3, "maxProtocol": 4,
-            "client": { "id": "cli", "version": "0.0.1", "platform": "linux", "mode": "cli" },
+            "client": { "id": self.client, "version": "0.0.1", "platform": "linux", "mode": self.mode },
             "role": "operator", "scopes": self.scopes, "caps": [],
             "device": {
                 "id": id, "nonce": nonce, "signedAt": at,

@@ -20,7 +20,7 @@ async fn openclaw_lives_through_all_that_is_done_to_it_and_leaves_nothing() {
     assert_eq!(hello["payload"]["server"]["version"], pin(Family::Openclaw).version, "{hello}");
     assert_eq!(health["payload"]["ok"], true, "{health}");
 
-    let device = Device::new(&["operator.read", "operator.write"]);
+    let device = Device::app();
     let (mut client, hello) = device.connect(&instance).await;
     assert_eq!(hello["auth"]["method"], "trusted-proxy", "{hello}");
     client.call("sessions.create", json!({ "label": KEPT })).await;

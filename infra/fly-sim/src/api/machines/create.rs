@@ -3,13 +3,12 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::lease;
 use super::view::full;
+use super::{lease, reach};
 use crate::api::config::{candidates, normalise, place};
 use crate::api::query::{self, body};
 use crate::api::refusal::Refusal;
@@ -34,6 +33,12 @@ pub(crate) async fn create(State(world): State<Shared>, Path(app): Path<String>,
     let asked: Create = body(&bytes)?;
     world.read(|tables| query::app(tables, &app).map(|_| ()))?;
     let config = normalise(asked.config)?;
+    if let Some(volume) = config["mounts"][0]["volume"].as_str()
+        && world.read(|tables| tables.volume(volume).is_some())
+        && !world.volume_answers(volume, world.options.latencies.host_patience).await
+    {
+        return Err(reach::silent());
+    }
     let id = world.ids.machine();
     let now = world.now();
     let name = asked.name.filter(|name| !name.is_empty()).unwrap_or_else(|| format!("machine-{}", &id[..6]));
@@ -60,7 +65,7 @@ pub(crate) async fn create(State(world): State<Shared>, Path(app): Path<String>,
             volume.attached = Some(id.clone());
             volume.updated_at = now;
         }
-        let mut answer = full(&machine);
+        let mut answer = full(&world, &machine);
         if let Some(nonce) = nonce {
             answer["nonce"] = json!(nonce);
         }
@@ -95,6 +100,7 @@ fn blank(world: &World, id: &str, app: &str, name: &str, region: String, config:
         restarts: Vec::new(),
         not_before: None,
         host_status: "ok".to_owned(),
+        memory_limit_mb: None,
     }
 }
 
@@ -121,12 +127,14 @@ fn at_the_volume(world: &World, tables: &Tables, app: &App, id: &str, wish: Opti
     if let Some(holder) = &volume.attached {
         return Err(Refusal::precondition(format!("could not claim volume {id}: volume already claimed by machine {holder}")));
     }
+    if volume.state == VolumeState::Restoring {
+        return Err(Refusal::precondition(format!("volume {id} is not ready, currently restoring")));
+    }
     if wish.is_some_and(|wish| !wish.is_empty()) && !candidates(wish)?.contains(&volume.region.as_str()) {
         return Err(Refusal::invalid(format!("volume {id} is in region {}, not in the requested one", volume.region)));
     }
-    if world.is_full(&volume.region) {
-        let text = format!("insufficient resources to create new machine with existing volume id '{id}'");
-        return Err(Refusal::coded(StatusCode::PRECONDITION_FAILED, text, "volume_placement_capacity"));
+    if let Some(want) = world.volume_wants(volume) {
+        return Err(Refusal::no_room(want, Some(id)));
     }
     Ok(volume.region.clone())
 }

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::reach;
 use crate::api::query::{self, Params, body, nonce};
 use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
@@ -48,6 +49,7 @@ pub(crate) async fn acquire(
     if ttl <= 0 {
         return Err(Refusal::invalid("ttl must be positive"));
     }
+    reach::host(&world, &app, &id).await?;
     let now = world.now();
     world.change(|change| {
         refuse_a_stranger(query::machine(change.tables(), &app, &id)?, nonce(&headers), now)?;

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::lease;
+use super::{lease, reach};
 use crate::api::query::{self, Params, body, nonce};
 use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
@@ -56,11 +56,15 @@ fn ok() -> Json<Value> {
 
 /// Starts a machine that rests. On one that runs, nothing happens.
 pub(crate) async fn start(State(world): State<Shared>, Path(names): Names, headers: HeaderMap) -> Answer<Json<Value>> {
+    reach::host(&world, &names.0, &names.1).await?;
     let previous = act(&world, &names, nonce(&headers), |world, machine| {
         let previous = machine.state;
         match previous {
             MachineState::Started => {}
             MachineState::Stopped | MachineState::Suspended | MachineState::Failed => {
+                if let Some(want) = world.machine_wants(machine) {
+                    return Err(Refusal::no_room(want, None));
+                }
                 machine.launch = true;
                 machine.restarts.clear();
                 machine.enter(MachineState::Starting, world.event("start", "starting", "user", Value::Null));
@@ -74,7 +78,7 @@ pub(crate) async fn start(State(world): State<Shared>, Path(names): Names, heade
     Ok(Json(json!({ "previous_state": previous.as_str(), "migrated": false, "new_host": "" })))
 }
 
-fn unable(verb: &str, state: MachineState) -> Refusal {
+pub(super) fn unable(verb: &str, state: MachineState) -> Refusal {
     Refusal::precondition(format!("unable to {verb} machine from current state: '{state}'"))
 }
 
@@ -90,6 +94,7 @@ struct Stop {
 pub(crate) async fn stop(State(world): State<Shared>, Path(names): Names, headers: HeaderMap, bytes: Bytes) -> Answer<Json<Value>> {
     let Stop { signal, timeout } = body(&bytes)?;
     let signal = if signal.as_str() == Some("") || signal.is_null() { None } else { Some(signal_number(&signal)?) };
+    reach::host(&world, &names.0, &names.1).await?;
     act_later(&world, &names, nonce(&headers), |world, machine| {
         match machine.state {
             MachineState::Stopped | MachineState::Stopping => {}
@@ -130,6 +135,7 @@ fn signal_number(value: &Value) -> Answer<i32> {
 }
 
 pub(crate) async fn suspend(State(world): State<Shared>, Path(names): Names, headers: HeaderMap) -> Answer<Json<Value>> {
+    reach::host(&world, &names.0, &names.1).await?;
     act(&world, &names, nonce(&headers), |world, machine| match machine.state {
         MachineState::Suspended | MachineState::Suspending => Ok(()),
         MachineState::Started => {
@@ -146,6 +152,7 @@ pub(crate) async fn restart(State(world): State<Shared>, Path(names): Names, par
     let signal = params.get("signal").map(|name| signal_number(&json!(name))).transpose()?;
     let timeout = json!(params.get("timeout"));
     let force = params.flag("force_stop");
+    reach::host(&world, &names.0, &names.1).await?;
     act(&world, &names, nonce(&headers), |world, machine| match machine.state {
         MachineState::Started | MachineState::Stopped => {
             machine.stopping = Some(if force { Stopping { signal: 9, timeout_ms: 0 } } else { stopping(machine, signal, &timeout) });
@@ -167,6 +174,7 @@ struct Signal {
 
 pub(crate) async fn signal(State(world): State<Shared>, Path(names): Names, bytes: Bytes) -> Answer<Json<Value>> {
     let number = signal_number(&body::<Signal>(&bytes)?.signal)?;
+    reach::host(&world, &names.0, &names.1).await?;
     let state = world.read(|tables| query::machine(tables, &names.0, &names.1).map(|machine| machine.state))?;
     if state != MachineState::Started {
         return Err(unable("signal", state));
@@ -175,7 +183,7 @@ pub(crate) async fn signal(State(world): State<Shared>, Path(names): Names, byte
     Ok(ok())
 }
 
-/// Destroys a machine in the background. Its volume stays bound until that is done.
+/// Destroys a machine in the background. Its volume stays bound until that is done, which a silent host puts off until it returns.
 pub(crate) async fn delete(State(world): State<Shared>, Path(names): Names, params: Params, headers: HeaderMap) -> Answer<Json<Value>> {
     // Fly's own client always sends `kill`, true or false.
     let force = params.flag("force") || params.flag("kill");
@@ -193,10 +201,12 @@ pub(crate) async fn delete(State(world): State<Shared>, Path(names): Names, para
 }
 
 pub(crate) async fn cordon(State(world): State<Shared>, Path(names): Names, headers: HeaderMap) -> Answer<Json<Value>> {
+    reach::host(&world, &names.0, &names.1).await?;
     set_cordoned(&world, &names, &headers, true)
 }
 
 pub(crate) async fn uncordon(State(world): State<Shared>, Path(names): Names, headers: HeaderMap) -> Answer<Json<Value>> {
+    reach::host(&world, &names.0, &names.1).await?;
     set_cordoned(&world, &names, &headers, false)
 }
 

@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::reach;
 use crate::api::query::{self, body};
 use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
@@ -27,7 +28,7 @@ struct Update {
 /// Sets keys; null and the empty string remove them. With `machine_version` only while that is the current version.
 pub(crate) async fn update(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, bytes: Bytes) -> Answer<StatusCode> {
     let Update { metadata, machine_version } = body(&bytes)?;
-    write(&world, &app, &id, metadata, machine_version.filter(|version| !version.is_empty()))
+    write(&world, &app, &id, metadata, machine_version.filter(|version| !version.is_empty())).await
 }
 
 pub(crate) async fn get_key(State(world): State<Shared>, Path((app, id, key)): Path<(String, String, String)>) -> Answer<Json<Value>> {
@@ -48,15 +49,22 @@ pub(crate) async fn set_key(
     bytes: Bytes,
 ) -> Answer<StatusCode> {
     let SetKey { value } = body(&bytes)?;
-    write(&world, &app, &id, BTreeMap::from([(key, Some(value))]), None)
+    write(&world, &app, &id, BTreeMap::from([(key, Some(value))]), None).await
 }
 
 pub(crate) async fn delete_key(State(world): State<Shared>, Path((app, id, key)): Path<(String, String, String)>) -> Answer<StatusCode> {
-    write(&world, &app, &id, BTreeMap::from([(key, None)]), None)
+    write(&world, &app, &id, BTreeMap::from([(key, None)]), None).await
 }
 
 /// Writes metadata, which makes no new version and restarts nothing.
-fn write(world: &Shared, app: &str, id: &str, values: BTreeMap<String, Option<String>>, version: Option<String>) -> Answer<StatusCode> {
+async fn write(
+    world: &Shared,
+    app: &str,
+    id: &str,
+    values: BTreeMap<String, Option<String>>,
+    version: Option<String>,
+) -> Answer<StatusCode> {
+    reach::host(world, app, id).await?;
     world.change(|change| {
         let current = &query::machine(change.tables(), app, id)?.instance_id;
         if version.is_some_and(|version| version != *current) {

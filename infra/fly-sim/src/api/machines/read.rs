@@ -4,21 +4,23 @@ use serde_json::{Value, json};
 
 use super::view;
 use crate::api::query::{self, Params};
+use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
 use crate::records::{Machine, MachineState};
+use crate::world::World;
 
 /// Events that the events endpoint answers unless asked for more, and at most.
 const EVENTS: usize = 20;
 const MOST_EVENTS: usize = 50;
 
 pub(crate) async fn list(State(world): State<Shared>, Path(app): Path<String>, params: Params) -> Answer<Json<Value>> {
-    let seen = world.now() - world.options.latencies.list_lag;
+    let seen = params.list_seen(&world);
     let summary = params.flag("summary");
     world.read(|tables| {
         let app = query::app(tables, &app)?;
         let shown =
             tables.machines().filter(|machine| machine.app_id == app.id && machine.created_at <= seen && is_wanted(machine, &params));
-        let list: Vec<Value> = shown.map(|machine| if summary { view::summary(machine) } else { view::full(machine) }).collect();
+        let list: Vec<Value> = shown.map(|machine| if summary { view::summary(machine) } else { view::full(&world, machine) }).collect();
         Ok(Json(json!(list)))
     })
 }
@@ -33,8 +35,13 @@ fn is_wanted(machine: &Machine, params: &Params) -> bool {
 }
 
 /// A destroyed machine still answers; only an identifier that never existed does not.
-pub(crate) async fn get(State(world): State<Shared>, Path((app, id)): Path<(String, String)>) -> Answer<Json<Value>> {
-    world.read(|tables| Ok(Json(view::full(query::machine(tables, &app, &id)?))))
+pub(crate) async fn get(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, params: Params) -> Answer<Json<Value>> {
+    world.read(|tables| Ok(Json(view::full(&world, seen(&world, query::machine(tables, &app, &id)?, &params)?))))
+}
+
+/// A read that lags does not know the newest machines yet.
+pub(super) fn seen<'a>(world: &World, machine: &'a Machine, params: &Params) -> Answer<&'a Machine> {
+    if params.sees(world, machine.created_at) { Ok(machine) } else { Err(Refusal::not_found("machine not found")) }
 }
 
 pub(crate) async fn events(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, params: Params) -> Answer<Json<Value>> {

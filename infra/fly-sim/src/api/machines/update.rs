@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{lease, view};
+use super::{lease, reach, view};
 use crate::api::config::normalise;
 use crate::api::query::{self, body, nonce};
 use crate::api::refusal::Refusal;
@@ -32,11 +32,15 @@ pub(crate) async fn update(
     let asked: Update = body(&bytes)?;
     world.read(|tables| query::machine(tables, &app, &id).map(|_| ()))?;
     let config = normalise(asked.config)?;
+    reach::host(&world, &app, &id).await?;
     let now = world.now();
     let answer = world.change(|change| {
         let machine = query::machine(change.tables(), &app, &id)?;
         lease::refuse_a_stranger(machine, nonce(&headers), now)?;
         refuse(machine, asked.name.as_deref(), asked.current_version.as_deref(), &config)?;
+        if let Some(want) = world.machine_wants(machine) {
+            return Err(Refusal::no_room(want, None));
+        }
         let machine = change.machine(&id).ok_or_else(|| Refusal::not_found("machine not found"))?;
         machine.instance_id = world.ids.ulid(now);
         machine.versions.push(Version { version: machine.instance_id.clone(), user_config: config.clone() });
@@ -46,7 +50,7 @@ pub(crate) async fn update(
         machine.restarts.clear();
         machine.updated_at = now;
         machine.enter(MachineState::Replacing, world.event("update", "replacing", "user", Value::Null));
-        Ok::<_, Refusal>(view::full(machine))
+        Ok::<_, Refusal>(view::full(&world, machine))
     })?;
     world.kick(&id);
     Ok(Json(answer))

@@ -2,21 +2,24 @@ use serde_json::{Value, json};
 
 use crate::api::config::image_ref;
 use crate::checks::declared;
+use crate::conditions::OK;
 use crate::records::Machine;
+use crate::world::World;
 
 /// Events that come with a machine.
 const RECENT_EVENTS: usize = 5;
 
 /// The machine on the wire.
-pub(super) fn full(machine: &Machine) -> Value {
+pub(super) fn full(world: &World, machine: &Machine) -> Value {
     let mut answer = summary(machine);
-    let reachable = machine.host_status == "ok";
+    let host_status = world.host_status(machine);
+    let reachable = host_status == OK;
     let known = if reachable { machine.config.clone() } else { incomplete(&machine.config) };
     answer[if reachable { "config" } else { "incomplete_config" }] = known;
     answer["image_ref"] = image_ref(machine.config["image"].as_str().unwrap_or_default());
     answer["events"] = events(machine, RECENT_EVENTS);
     answer["checks"] = checks(machine);
-    answer["host_status"] = json!(machine.host_status);
+    answer["host_status"] = json!(host_status);
     answer["cordoned"] = json!(machine.cordoned);
     answer
 }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::read;
 use crate::api::query::{self, Params};
 use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
@@ -20,6 +21,7 @@ pub(crate) async fn wait(State(world): State<Shared>, Path((app, id)): Path<(Str
     let wanted = Wanted::of(&params)?;
     let deadline = Instant::now() + timeout(&params)?;
     let mut changes = world.changes();
+    world.read(|tables| read::seen(&world, query::machine(tables, &app, &id)?, &params).map(|_| ()))?;
     loop {
         let current = world.read(|tables| {
             let machine = query::machine(tables, &app, &id)?;

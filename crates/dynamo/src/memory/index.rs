@@ -1,0 +1,80 @@
+//! An index: the entries of those items that have its key attributes.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::keys;
+use crate::memory::condition::whole;
+use crate::read::text_of;
+use crate::table::IndexDescription;
+use crate::write::Item;
+
+/// A sort key's worth.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sort {
+    Number(i128),
+    Text(String),
+}
+
+impl Sort {
+    pub(crate) fn of(value: &AttributeValue) -> Self {
+        match value {
+            AttributeValue::N(number) => Self::Number(whole(number)),
+            AttributeValue::S(text) => Self::Text(text.clone()),
+            other => panic!("{other:?} is no sort key"),
+        }
+    }
+}
+
+/// The primary key of an item.
+pub(crate) type Primary = (String, String);
+
+pub(crate) fn primary(item: &Item) -> Primary {
+    let part = |name| text_of(item, name).expect("every item has its primary key").to_owned();
+    (part(keys::PK), part(keys::SK))
+}
+
+pub(crate) struct Index {
+    pub(crate) description: IndexDescription,
+    entries: BTreeMap<(String, Sort, Primary), Item>,
+    places: BTreeMap<Primary, (String, Sort)>,
+}
+
+impl Index {
+    pub(crate) fn new(description: IndexDescription) -> Self {
+        Self { description, entries: BTreeMap::new(), places: BTreeMap::new() }
+    }
+
+    /// The entry of an item as it is now: its keys and what the index carries.
+    pub(crate) fn entry(&self, item: &Item) -> Option<Item> {
+        let (partition, sort) = self.description.key;
+        if !(item.contains_key(partition) && item.contains_key(sort)) {
+            return None;
+        }
+        let shown = [keys::PK, keys::SK, partition, sort].into_iter().chain(self.description.carries.iter().copied());
+        Some(shown.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
+    }
+
+    pub(crate) fn put(&mut self, key: Primary, entry: Option<Item>) {
+        if let Some((partition, sort)) = self.places.remove(&key) {
+            self.entries.remove(&(partition, sort, key.clone()));
+        }
+        if let Some(entry) = entry {
+            let (partition, sort) = self.description.key;
+            let place = (text_of(&entry, partition).expect("a partition key is a text").to_owned(), Sort::of(&entry[sort]));
+            self.places.insert(key.clone(), place.clone());
+            self.entries.insert((place.0, place.1, key), entry);
+        }
+    }
+
+    /// The entries of a partition, in the order of their sort keys.
+    pub(crate) fn entries_of(&self, partition: &str) -> Vec<&Item> {
+        let first = (partition.to_owned(), Sort::Number(i128::MIN), Primary::default());
+        self.entries.range(first..).take_while(|((found, ..), _)| found == partition).map(|(_, entry)| entry).collect()
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Item> {
+        self.entries.values()
+    }
+}

@@ -1,0 +1,71 @@
+//! The table in memory, for simulations that make millions of calls.
+//!
+//! Behind the cargo feature `testing`. The SDK with an embedded DynamoDB behind it takes a millisecond or more for each call of a debug
+//! build; this takes some microseconds. Everything of the store stays as it is: its expressions and conditions are read and evaluated
+//! here, its items and keys are the same, and [`table_description`](crate::table_description) says which indexes there are. The journal's
+//! conformance suite and the store's own tests pass on both.
+//!
+//! A [`Weather`] decides what becomes of each call, so that whatever AWS does every day (conflicts, throttling, lost answers, indexes
+//! that lag) can be had by seed.
+
+mod calls;
+mod condition;
+mod index;
+mod shelf;
+mod update;
+mod weather;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use durable::Clock;
+
+use crate::memory::shelf::Shelf;
+pub use crate::memory::weather::{Calm, Fate, Forecast, Weather};
+
+/// A table in memory. Clones share it.
+#[derive(Clone)]
+pub struct MemoryTable {
+    shelf: Arc<Mutex<Shelf>>,
+    clock: Arc<dyn Clock>,
+    weather: Arc<dyn Weather>,
+}
+
+impl MemoryTable {
+    /// An empty table, with [`table_description`](crate::table_description)'s indexes, on which every call does what it says.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self::under(Arc::new(Calm), clock)
+    }
+
+    /// An empty table in this weather. Latencies and the lag of indexes run on the clock.
+    #[must_use]
+    pub fn under(weather: Arc<dyn Weather>, clock: Arc<dyn Clock>) -> Self {
+        Self { shelf: Arc::new(Mutex::new(Shelf::new())), clock, weather }
+    }
+
+    /// Every item, by its keys.
+    #[must_use]
+    pub fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
+        self.shelf().items().cloned().collect()
+    }
+
+    /// How many entries of an index are so, as they will be once it has caught up.
+    #[must_use]
+    pub fn count(&self, index: &str, is_so: impl Fn(&HashMap<String, AttributeValue>) -> bool) -> usize {
+        let mut shelf = self.shelf();
+        shelf.catch_up(None);
+        shelf.index(index).entries().filter(|entry| is_so(entry)).count()
+    }
+
+    /// How many writes were carried out.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.shelf().writes
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().expect("no holder panics")
+    }
+}
