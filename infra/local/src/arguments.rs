@@ -68,3 +68,22 @@ pub enum Part {
     #[command(hide = true)]
     StandIn(stand_in::Arguments),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn faults(arguments: &[&str]) -> Result<Option<String>, String> {
+        let parsed = Arguments::try_parse_from(["rockpool-local"].iter().chain(arguments));
+        parsed.map(|parsed| parsed.platform.faults.map(|faults| faults.to_string())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn faults_are_a_profile_and_perhaps_a_seed() {
+        assert_eq!(faults(&[]), Ok(None));
+        assert_eq!(faults(&["--faults", "bad-day:7"]), Ok(Some("bad-day:7".to_owned())));
+        assert!(faults(&["--faults", "calm"]).unwrap().unwrap().starts_with("calm:"));
+        let refused = faults(&["--faults", "storm"]).unwrap_err();
+        assert!(refused.contains("there are calm, bad-day and regional-outage"), "{refused}");
+    }
+}

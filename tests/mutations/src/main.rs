@@ -40,60 +40,55 @@ enum MutationsError {
     Sound(String),
     #[error("nothing is broken, and these tests do not pass:\n{0}")]
     Unsound(String),
-    #[error("no mutation has a name that contains `{0}`")]
-    Nothing(String),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(&arguments) {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("{}", chain(&error));
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Tries all that are asked for. How many of them were not caught.
-fn run(arguments: &Arguments) -> Result<usize, MutationsError> {
     let only = arguments.only.as_deref().unwrap_or_default();
     let mutations: Vec<Mutation> = list::all().into_iter().filter(|mutation| mutation.name.contains(only)).collect();
-    if mutations.is_empty() {
-        return Err(MutationsError::Nothing(only.to_owned()));
-    }
     if arguments.list {
         for Mutation { name, breaks, caught_by, .. } in &mutations {
             println!("{name}\n    {breaks}\n    {caught_by}");
         }
-        return Ok(0);
+        return ExitCode::SUCCESS;
     }
+    let (began, mut passed) = (Instant::now(), 0);
+    if let Err(error) = try_all(&mutations, &mut passed) {
+        eprintln!("{}", chain(&error));
+    }
+    // What was not tried has not passed.
+    let failed = mutations.len() - passed;
+    println!("\n{} s.\n{passed} passed, {failed} failed", began.elapsed().as_secs());
+    if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tries each of them, and counts those that are caught.
+fn try_all(mutations: &[Mutation], passed: &mut usize) -> Result<(), MutationsError> {
     let began = Instant::now();
     let shop = Workshop::open()?;
-    for mutation in &mutations {
+    for mutation in mutations {
         shop.broken(mutation)?;
     }
-    see_that_nothing_is_broken(&shop, &mutations)?;
-    println!("Nothing is broken, and every test passes ({:.0} s).\n", began.elapsed().as_secs_f64());
+    see_that_nothing_is_broken(&shop, mutations)?;
+    println!("Nothing is broken, and every test passes ({} s).\n", began.elapsed().as_secs());
 
     let width = mutations.iter().map(|mutation| mutation.name.len()).max().unwrap_or_default();
-    let (mut passed, mut failed) = (0, Vec::new());
-    for mutation in &mutations {
+    let mut missed = Vec::new();
+    for mutation in mutations {
         let (verdict, took) = try_one(&shop, mutation)?;
         let is_caught = verdict == Verdict::Failed;
-        println!("{}  {:width$}  {:5.1} s  {}", word(&verdict), mutation.name, took.as_secs_f64(), mutation.caught_by);
+        let word = if is_caught { "caught" } else { "MISSED" };
+        println!("{word}  {:width$}  {:5.1} s  {}", mutation.name, took.as_secs_f64(), mutation.caught_by);
         if is_caught {
-            passed += 1;
+            *passed += 1;
         } else {
-            failed.push((mutation, verdict));
+            missed.push((mutation, verdict));
         }
     }
-    for (mutation, verdict) in &failed {
+    for (mutation, verdict) in &missed {
         println!("\n{}: {}\n  {}", mutation.name, mutation.breaks, explain(verdict, &mutation.caught_by));
     }
-    println!("\n{passed} passed, {} failed, in {:.0} s.", failed.len(), began.elapsed().as_secs_f64());
-    Ok(failed.len())
+    Ok(())
 }
 
 fn see_that_nothing_is_broken(shop: &Workshop, mutations: &[Mutation]) -> Result<(), MutationsError> {
@@ -122,10 +117,6 @@ fn try_one(shop: &Workshop, mutation: &Mutation) -> Result<(Verdict, Duration), 
     };
     sound.mend()?;
     Ok((verdict?, began.elapsed()))
-}
-
-fn word(verdict: &Verdict) -> &'static str {
-    if *verdict == Verdict::Failed { "caught" } else { "MISSED" }
 }
 
 fn explain(verdict: &Verdict, test: &Test) -> String {

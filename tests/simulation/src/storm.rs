@@ -59,6 +59,11 @@ impl Storm {
         self.inner.now.lock().expect("no holder panics").1 = Some(self.inner.clock.now() + how_long);
     }
 
+    pub(crate) fn is_down(&self) -> bool {
+        let until = self.inner.now.lock().expect("no holder panics").1;
+        until.is_some_and(|until| until > self.inner.clock.now())
+    }
+
     fn fate(&self) -> Fate {
         let Inner { clock, chance, now, tally } = &*self.inner;
         let (weather, down_until) = *now.lock().expect("no holder panics");

@@ -35,7 +35,7 @@ fn report(status: u16, phase: &str) -> ResponseTemplate {
 }
 
 fn not_yet(why: &str) -> Attempt<()> {
-    Err(Setback::NotYet { look_again_in: Duration::from_secs(2), why: why.to_owned() })
+    Err(Setback::NotYet { look_again_in: Duration::from_secs(1), why: why.to_owned() })
 }
 
 #[tokio::test]

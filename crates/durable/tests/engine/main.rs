@@ -10,6 +10,7 @@ mod fixture;
 mod giving_up;
 mod parking;
 mod sample;
+mod stale;
 mod sweeping;
 mod trying;
 mod unwinding;

@@ -51,6 +51,11 @@ impl MemoryTable {
         self.shelf().items().cloned().collect()
     }
 
+    /// Shows the items of a partition whose sort keys begin so.
+    pub fn each(&self, partition: &str, beginning: &str, show: impl FnMut(&HashMap<String, AttributeValue>)) {
+        self.shelf().partition(partition, beginning).into_iter().for_each(show);
+    }
+
     /// How many entries of an index are so, as they will be once it has caught up.
     #[must_use]
     pub fn count(&self, index: &str, is_so: impl Fn(&HashMap<String, AttributeValue>) -> bool) -> usize {

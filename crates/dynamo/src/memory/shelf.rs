@@ -65,6 +65,13 @@ impl Shelf {
         self.items.values()
     }
 
+    /// The items of a partition whose sort keys begin so, in their order.
+    pub(crate) fn partition(&self, partition: &str, beginning: &str) -> Vec<&Item> {
+        let from = (partition.to_owned(), beginning.to_owned());
+        let within = |(pk, sk): &Primary| pk == partition && sk.starts_with(beginning);
+        self.items.range(from..).take_while(|(key, _)| within(key)).map(|(_, item)| item).collect()
+    }
+
     pub(crate) fn get(&self, key: &Primary) -> Option<&Item> {
         self.items.get(key)
     }
@@ -172,8 +179,7 @@ impl Shelf {
 
     fn in_table(&self, condition: &Condition, meaning: Meaning<'_>) -> Vec<&Item> {
         let partition = condition.fixes(crate::keys::PK, meaning).and_then(|value| value.as_s().ok()).expect("a query names its partition");
-        let from = (partition.clone(), String::new());
-        self.items.range(from..).take_while(|((found, _), _)| found == partition).map(|(_, item)| item).collect()
+        self.partition(partition, "")
     }
 
     pub(crate) fn seen_at(now: Timestamp, lag: std::time::Duration) -> Timestamp {

@@ -30,6 +30,9 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> 
     answer(status, "application/json", body)
 }
 
+/// Details longer than this many bytes are cut: they may name what the caller sent.
+const LONGEST_DETAIL: usize = 1000;
+
 /// What went wrong, for programs (RFC 9457). The `type` is stable; the detail is for people and says nothing of the inside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Problem {
@@ -43,7 +46,12 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), header: None }
+        let mut detail = detail.into();
+        if detail.len() > LONGEST_DETAIL {
+            detail.truncate(detail.floor_char_boundary(LONGEST_DETAIL));
+            detail.push('…');
+        }
+        Self { status, slug, title, detail, header: None }
     }
 
     pub(super) fn with(mut self, name: HeaderName, value: &'static str) -> Self {

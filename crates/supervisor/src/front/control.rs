@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use access::{AccessError, Order};
+use access::{AccessError, Order, Unread};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
@@ -20,8 +20,10 @@ use crate::keeper::{Config, check};
 
 /// The largest body of an order: a configuration, many times over.
 const MAX_BODY: usize = 1024 * 1024;
-/// How long that body may take to arrive: until it is there, nothing is known of the caller.
+/// How long that body may take to arrive.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest name of a request, in bytes: an operation's identifier is far shorter.
+const LONGEST_NAME: usize = 255;
 /// How many lines of the log are answered where the order does not say.
 const LINES: usize = 200;
 
@@ -43,9 +45,10 @@ async fn attempt(front: &Front, request: Request<Incoming>) -> Result<Response<B
     if parts.method.as_str() != allowed {
         return Err(Problem::method_not_allowed(allowed));
     }
-    let token = bearer(&parts.headers).ok_or_else(|| front.refuse_order(&AccessError::Malformed("there is none")))?;
+    // Who may give orders is known before the body is read: a stranger's would take memory and time from the gateway.
+    let unread = front.verify_unread(&parts).map_err(|why| front.refuse_order(&why))?;
     let body = read(body).await?;
-    let order = front.verify_order(token, &parts, &body).map_err(|why| front.refuse_order(&why))?;
+    let order = front.use_up(unread, &body).map_err(|why| front.refuse_order(&why))?;
     front.counters.orders.add_one();
     tracing::info!(by = order.subject, path = parts.uri.path(), "the control plane gave an order");
     match parts.uri.path() {
@@ -66,8 +69,11 @@ fn restart(front: &Front, body: &Bytes) -> Result<Response<Body>, Problem> {
     let order = if body.is_empty() {
         front.board.order_restart()
     } else {
-        let Restart { request } = serde_json::from_slice(body)
-            .map_err(|error| Problem::bad_request(format!("The body must be empty or {{\"request\": …}}: {error}.")))?;
+        let Restart { request } =
+            object(body).map_err(|error| Problem::bad_request(format!("The body must be empty or {{\"request\": …}}: {error}.")))?;
+        if request.len() > LONGEST_NAME {
+            return Err(Problem::bad_request(format!("A request's name has at most {LONGEST_NAME} bytes.")));
+        }
         front.requests.lock().unwrap_or_else(PoisonError::into_inner).once(request, || front.board.order_restart())
     };
     Ok(json(StatusCode::ACCEPTED, &json!({ "order": order })))
@@ -101,7 +107,7 @@ struct Configure<'a> {
 
 async fn configure(front: &Front, body: &Bytes) -> Result<Response<Body>, Problem> {
     let configure: Configure<'_> =
-        serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("The body must be {{\"config\": …}}: {error}.")))?;
+        object(body).map_err(|error| Problem::bad_request(format!("The body must be {{\"config\": …}}: {error}.")))?;
     let config = Config::from(configure.config.get().as_bytes().to_vec());
     check(&front.settings, &config).await.map_err(|why| {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "config-refused", "The gateway would refuse this configuration", why)
@@ -112,6 +118,15 @@ async fn configure(front: &Front, body: &Bytes) -> Result<Response<Body>, Proble
     })?;
     let order = front.board.order_restart();
     Ok(json(StatusCode::ACCEPTED, &json!({ "order": order, "config_digest": config.digest() })))
+}
+
+/// Reads a JSON object and nothing else: serde would take an array for a struct, its elements for the members.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, serde_json::Error> {
+    if json.trim_ascii_start().first() == Some(&b'{') {
+        serde_json::from_slice(json)
+    } else {
+        Err(serde::de::Error::custom("it is no JSON object"))
+    }
 }
 
 fn logs(front: &Front, query: &str) -> Result<Response<Body>, Problem> {
@@ -131,20 +146,24 @@ async fn read(body: Incoming) -> Result<Bytes, Problem> {
 }
 
 impl Front {
-    /// Verifies that a token is a control token for this request, and uses it up.
-    fn verify_order(&self, token: &str, parts: &Parts, body: &[u8]) -> Result<Order, AccessError> {
+    /// Verifies that a request bears a control token for itself, as far as its head shows.
+    fn verify_unread(&self, parts: &Parts) -> Result<Unread, AccessError> {
+        let token = bearer(&parts.headers).ok_or(AccessError::Malformed("there is none"))?;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-        let request = access::Request { method: parts.method.as_str(), path, body };
-        let now = Timestamp::now();
-        let order = self.control.control(token, &request, now)?;
-        self.first_use(&order.token_id, order.issued_at, order.expires_at, now)?;
+        self.control.control_unread(token, parts.method.as_str(), path, Timestamp::now())
+    }
+
+    /// Verifies that an order is for this body too, and uses its token up.
+    fn use_up(&self, unread: Unread, body: &[u8]) -> Result<Order, AccessError> {
+        let order = unread.with_body(body)?;
+        self.first_use(&order.token_id, order.issued_at, order.expires_at, Timestamp::now())?;
         Ok(order)
     }
 
     /// Whether a request bears a valid access token, or a control token for itself: then it may read what the gateway said.
     pub(super) fn may_read_details(&self, parts: &Parts) -> bool {
         let Some(token) = bearer(&parts.headers) else { return false };
-        self.access.access(token, Timestamp::now()).is_ok() || self.verify_order(token, parts, b"").is_ok()
+        self.access.access(token, Timestamp::now()).is_ok() || self.verify_unread(parts).and_then(|unread| self.use_up(unread, b"")).is_ok()
     }
 
     pub(super) fn first_use(&self, token_id: &str, issued_at: Timestamp, expires_at: Timestamp, now: Timestamp) -> Result<(), AccessError> {

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::SEC_WEBSOCKET_PROTOCOL;
@@ -48,11 +49,15 @@ async fn attempt(front: &Arc<Front>, peer: SocketAddr, mut request: Request<Inco
     let protocol = protocol_of_ours(request.headers());
     let client_side = websocket.then(|| hyper::upgrade::on(&mut request));
     to_gateway(request.headers_mut(), &front.settings, &caller, peer, websocket);
-    let outgoing = outgoing(request)?;
+    let clients_fault = Arc::new(AtomicBool::new(false));
+    let outgoing = outgoing(request, &clients_fault)?;
 
     front.counters.forwarded.add_one();
     let answer = timeout(ANSWER_PATIENCE.min(end.saturating_duration_since(Instant::now())), exchange(stream, outgoing)).await;
     let mut response = answer.ok().flatten().ok_or_else(|| {
+        if clients_fault.load(Ordering::Relaxed) {
+            return Problem::bad_request("The request's body broke off or is malformed.");
+        }
         front.counters.broke_off.add_one();
         Problem::gateway_broke_off()
     })?;
@@ -92,8 +97,8 @@ async fn connect(front: &Front) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// The request in origin form (RFC 9112, 3.2.1), with its body as a stream.
-fn outgoing(request: Request<Incoming>) -> Result<Request<Body>, Problem> {
+/// The request in origin form (RFC 9112, 3.2.1), with its body as a stream that notes whether it was the client who ended it early.
+fn outgoing(request: Request<Incoming>, clients_fault: &Arc<AtomicBool>) -> Result<Request<Body>, Problem> {
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     if !path.as_str().starts_with('/') {
@@ -102,7 +107,12 @@ fn outgoing(request: Request<Incoming>) -> Result<Request<Body>, Problem> {
     parts.uri = Uri::from(path);
     parts.version = Version::HTTP_11;
     parts.extensions.clear();
-    Ok(Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()))
+    let noted = Arc::clone(clients_fault);
+    let body = body.map_err(move |error| {
+        noted.store(true, Ordering::Relaxed);
+        error.into()
+    });
+    Ok(Request::from_parts(parts, body.boxed_unsync()))
 }
 
 async fn exchange(stream: TcpStream, request: Request<Body>) -> Option<Response<Incoming>> {

@@ -8,7 +8,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_PROTOCOL, SET_COOKIE, UPGRADE, VIA,
 };
 
-use super::caller::{Caller, PROTOCOL, PROTOCOL_WITH_TOKEN, bearer, protocols};
+use super::caller::{Caller, PROTOCOL, PROTOCOL_WITH_TOKEN, protocols};
 use super::session;
 use crate::Settings;
 
@@ -105,19 +105,27 @@ fn claims_a_source(name: &HeaderName) -> bool {
 
 /// Removes what the caller was let in with, and whatever else is a token of ours.
 fn remove_ours(headers: &mut HeaderMap) {
-    if bearer(headers).is_some_and(looks_like_token) {
+    // In whatever scheme and however often: a second header, or a form that is not understood here, must not carry a token past.
+    if headers.get_all(AUTHORIZATION).iter().any(|value| holds_token(&String::from_utf8_lossy(value.as_bytes()))) {
         headers.remove(AUTHORIZATION);
     }
-    match session::without_ours(headers) {
+    match session::without_ours(headers).filter(|others| !others.to_str().is_ok_and(holds_token)) {
         Some(others) => headers.insert(COOKIE, others),
         None => headers.remove(COOKIE),
     };
-    let others: Vec<&str> = protocols(headers).filter(|name| *name != PROTOCOL && !name.starts_with(PROTOCOL_WITH_TOKEN)).collect();
+    let ours = |name: &str| name == PROTOCOL || name.starts_with(PROTOCOL_WITH_TOKEN) || holds_token(name);
+    let others: Vec<&str> = protocols(headers).filter(|name| !ours(name)).collect();
     let others = HeaderValue::from_str(&others.join(", ")).ok().filter(|value| !value.is_empty());
     match others {
         Some(others) => headers.insert(SEC_WEBSOCKET_PROTOCOL, others),
         None => headers.remove(SEC_WEBSOCKET_PROTOCOL),
     };
+}
+
+/// Whether there is a token of ours anywhere in a text: three parts joined by dots, with anything else around them.
+fn holds_token(text: &str) -> bool {
+    let runs = text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'));
+    runs.map(|run| run.split('.').collect::<Vec<_>>()).any(|parts| parts.windows(3).any(|three| looks_like_token(&three.join("."))))
 }
 
 /// The address of the client, for the gateway's log and limits: what Fly's edge says, else the peer, and never this host.

@@ -147,7 +147,7 @@ fn endpoints() -> Vec<Endpoint> {
         Endpoint("reclaim_memory", "/v1/apps/{app}/machines/{id}/memory/reclaim", post(inside::reclaim)),
         Endpoint("list_events", "/v1/apps/{app}/machines/{id}/events", get(read::events)),
         Endpoint("list_versions", "/v1/apps/{app}/machines/{id}/versions", get(read::versions)),
-        Endpoint("create_volume", VOLUMES, post(volumes::create)),
+        Endpoint("create_volume", VOLUMES, post(volumes::create::create)),
         Endpoint("list_volumes", VOLUMES, get(volumes::list)),
         Endpoint("get_volume", VOLUME, get(volumes::read)),
         Endpoint("update_volume", VOLUME, put(volumes::update)),

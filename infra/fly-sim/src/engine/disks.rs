@@ -66,13 +66,20 @@ impl World {
         let copied = self.options.host.copy(&Disk::Volume(volume), &Disk::Snapshot(id.to_owned())).await;
         let Ok(bytes) = copied else {
             // It never came about: the next one may be ordered.
-            self.change(|change| Ok::<_, rusqlite::Error>(change.remove_snapshot(id))).map_err(std::io::Error::other)?;
+            self.forget_snapshot(id).map_err(std::io::Error::other)?;
             return copied.map(drop);
         };
         pass(takes).await;
         self.set_snapshot(id, |snapshot| {
             snapshot.status = SnapshotStatus::Created;
             snapshot.bytes = bytes;
+        })
+    }
+
+    pub(super) fn forget_snapshot(&self, id: &str) -> rusqlite::Result<()> {
+        self.change(|change| {
+            change.remove_snapshot(id);
+            Ok(())
         })
     }
 

@@ -58,7 +58,7 @@ impl World {
                 tracing::warn!(snapshot = id, %error, "a snapshot's contents could not be removed; it is tried again later");
                 continue;
             }
-            self.change(|change| Ok::<(), rusqlite::Error>(change.remove_snapshot(&id)))?;
+            self.forget_snapshot(&id)?;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 //! that a killed host is noticed by every machine; what was started is recorded durably before and after the start, so that the
 //! next host knows what to wait for; and a log file, not a pipe, takes what it writes.
 //!
-//! This module knows nothing of the Machines API: it boots what [`Host`] is given and reports what it sees.
+//! This module knows nothing of the Machines API: it boots what [`Host`](crate::host::Host) is given and reports what it sees.
 
 mod boot;
 mod checks;
@@ -13,6 +13,7 @@ mod config;
 mod copies;
 mod environment;
 mod exec;
+mod host;
 mod logs;
 mod machine;
 mod ports;
@@ -26,17 +27,14 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use futures::future::join_all;
-use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 
 use self::machine::Machine;
-use crate::host::{Boot, BootFailed, Disk, ExecFailed, Executed, Exit, Host, HostEvent, LogLine, ProcessStat};
+use crate::host::{Disk, HostEvent};
 
 /// What an image stands for on this host: the program that is started instead of a container.
 #[derive(Debug, Clone, Default)]
@@ -225,138 +223,7 @@ fn plain_name(id: &str) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, format!("{id:?} is no identifier")))
 }
 
-#[async_trait]
-impl Host for Processes {
-    async fn attach(&self, events: mpsc::UnboundedSender<HostEvent>) {
-        if self.inner.events.set(events).is_err() {
-            tracing::warn!("the host already has a listener; the second is not heard");
-        }
-    }
-
-    async fn boot(&self, boot: Boot) -> Result<(), BootFailed> {
-        let machine = boot.machine.clone();
-        let inner = Arc::clone(&self.inner);
-        // A task of its own: a caller that gives up half-way must not leave a process that nobody knows.
-        let outcome = tokio::spawn(async move { inner.boot(boot).await }).await;
-        let reason = match outcome {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => chain(&error),
-            Err(panicked) => panicked.to_string(),
-        };
-        Err(BootFailed { machine, reason })
-    }
-
-    async fn stop(&self, machine: &str, signal: i32, timeout: Duration) -> Exit {
-        let Some(machine) = self.inner.machine(machine) else { return ended() };
-        if let Some(run) = machine.running() {
-            return run.stop(signal, timeout).await;
-        }
-        // Not running, or just being booted: the turn tells which.
-        let _turn = machine.turn.lock().await;
-        if let Some(run) = machine.running() {
-            return run.stop(signal, timeout).await;
-        }
-        let patience = predecessor::Patience { lifeline: Duration::ZERO, term: timeout };
-        if let Err(error) = predecessor::end(&machine, &self.inner.boot_id, signal, patience).await {
-            tracing::error!(machine = machine.id(), error = %chain(&error), "an earlier process could not be ended");
-        }
-        ended()
-    }
-
-    async fn signal(&self, machine: &str, signal: i32) {
-        if let Some(run) = self.inner.machine(machine).and_then(|machine| machine.running()) {
-            run.signal(signal);
-        }
-    }
-
-    async fn destroy(&self, machine: &str) {
-        self.stop(machine, Signal::SIGKILL as i32, Duration::ZERO).await;
-        let Some(machine) = self.inner.machine(machine) else { return };
-        let _turn = machine.turn.lock().await;
-        let folder = machine.folder().to_owned();
-        let removed = tokio::task::spawn_blocking(move || rootfs::remove(&folder)).await;
-        match removed {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(machine = machine.id(), %error, "the machine's folder could not be removed"),
-            Err(error) => tracing::warn!(machine = machine.id(), %error, "removing the machine's folder panicked"),
-        }
-        self.inner.machines.lock().unwrap_or_else(PoisonError::into_inner).remove(machine.id());
-    }
-
-    async fn create_volume(&self, volume: &str) -> io::Result<()> {
-        let folder = self.inner.volume(volume)?;
-        blocking(move || std::fs::create_dir_all(folder)).await
-    }
-
-    async fn delete_volume(&self, volume: &str) -> io::Result<()> {
-        let folder = self.inner.volume(volume)?;
-        blocking(move || rootfs::remove(&folder)).await
-    }
-
-    async fn copy(&self, from: &Disk, to: &Disk) -> io::Result<u64> {
-        let (from, to) = (self.inner.disk(from)?, self.inner.disk(to)?);
-        blocking(move || copies::copy(&from, &to)).await
-    }
-
-    async fn delete_snapshot(&self, snapshot: &str) -> io::Result<()> {
-        let folder = self.inner.disk(&Disk::Snapshot(snapshot.to_owned()))?;
-        blocking(move || rootfs::remove(&folder)).await
-    }
-
-    async fn exec(&self, machine: &str, command: &[String], timeout: Duration) -> Result<Executed, ExecFailed> {
-        let machine = self.inner.machine(machine).ok_or(ExecFailed::NotRunning)?;
-        let environment = machine.environment().ok_or(ExecFailed::NotRunning)?;
-        exec::run(&machine.root(), &environment, command, timeout).await
-    }
-
-    async fn processes(&self, machine: &str) -> Vec<ProcessStat> {
-        let Some(machine) = self.inner.machine(machine) else { return Vec::new() };
-        let Some(run) = machine.running() else { return Vec::new() };
-        let read = tokio::task::spawn_blocking(move || {
-            let mut pids = proc_table::started_in(machine.id(), machine.folder());
-            pids.sort_by_key(|pid| (*pid != run.pid(), *pid));
-            pids.into_iter().filter_map(proc_table::stat).collect()
-        });
-        read.await.unwrap_or_default()
-    }
-
-    async fn logs(&self, app: &str, machine: Option<&str>, after_ns: i64, limit: usize) -> Vec<LogLine> {
-        let machines: Vec<_> = self
-            .inner
-            .all()
-            .into_iter()
-            .filter(|candidate| machine.is_none_or(|wanted| wanted == candidate.id()) && candidate.app().as_deref() == Some(app))
-            .collect();
-        let read = tokio::task::spawn_blocking(move || {
-            let mut lines: Vec<LogLine> = machines.iter().flat_map(|machine| machine.log_lines(after_ns, limit)).collect();
-            lines.sort_by_key(|line| line.timestamp_ns);
-            lines.truncate(limit);
-            lines
-        });
-        read.await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "reading logs panicked");
-            Vec::new()
-        })
-    }
-
-    async fn shutdown(&self) {
-        self.inner.closing.store(true, Ordering::SeqCst);
-        let drain = self.inner.limits.drain;
-        let machines = self.inner.all();
-        join_all(machines.iter().map(|machine| machine.drain(drain))).await;
-    }
-}
-
-/// How a machine that does not run is said to have ended.
-fn ended() -> Exit {
-    Exit { code: Some(0), signal: None, oom_killed: false }
-}
-
 /// An error with its causes, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

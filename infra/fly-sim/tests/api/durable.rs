@@ -69,6 +69,34 @@ async fn a_file_of_a_newer_version_is_left_alone() {
 }
 
 #[tokio::test]
+async fn a_file_of_the_first_version_is_read_with_what_it_lacked() {
+    let folder = tempfile::tempdir().unwrap();
+    let fly = on(folder.path()).await;
+    fly.app("a").await;
+    let volume = fly.volume("data").await;
+    let id = fly.create(json!({ "name": "m", "config": image(), "skip_launch": true })).await;
+    fly.reach(&id, "stopped").await;
+    fly.post("/v1/apps/a/certificates/acme", json!({ "hostname": "www.example.com" })).await;
+    fly.simulator.shutdown().await;
+    drop(fly);
+    let file = rusqlite::Connection::open(folder.path().join("fly.sqlite")).unwrap();
+    file.execute_batch(
+        r#"UPDATE records SET body = json_remove(body, '$.host_status', '$.source') WHERE kind = 'volume';
+           UPDATE records SET body = json_remove(body, '$.memory_limit_mb') WHERE kind = 'machine';
+           UPDATE records SET body = json_remove(body, '$.certificates."www.example.com".acme', '$.certificates."www.example.com".custom',
+               '$.certificates."www.example.com".updated_at') WHERE kind = 'app';
+           PRAGMA user_version = 1;"#,
+    )
+    .unwrap();
+    drop(file);
+
+    let fly = on(folder.path()).await;
+    assert_eq!(fly.get("/v1/apps/a/certificates/www.example.com").await.1["status"], "pending_validation");
+    assert_eq!(fly.get(&format!("/v1/apps/a/volumes/{volume}")).await.1["host_status"], "ok");
+    assert_eq!(fly.state(&id).await, "stopped");
+}
+
+#[tokio::test]
 async fn a_change_that_cannot_be_stored_is_refused_and_has_not_happened() {
     let folder = tempfile::tempdir().unwrap();
     let fly = on(folder.path()).await;

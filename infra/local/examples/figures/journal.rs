@@ -29,12 +29,13 @@ pub(crate) struct Entry {
 #[derive(Clone)]
 pub(crate) struct Metered {
     store: Store,
-    sim: AwsSim,
+    /// Whose ledger is read before and after each call; without it only the time is, so that reading does not add to it.
+    sim: Option<AwsSim>,
     entries: Arc<Mutex<Vec<Entry>>>,
 }
 
 impl Metered {
-    pub(crate) fn new(store: Store, sim: AwsSim) -> Self {
+    pub(crate) fn new(store: Store, sim: Option<AwsSim>) -> Self {
         Self { store, sim, entries: Arc::default() }
     }
 
@@ -42,16 +43,23 @@ impl Metered {
         std::mem::take(&mut *self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(&self, what: impl Into<String>, record: Option<&Record>, before: &Ledger, begun: Instant) {
-        let (over, after) = (Instant::now(), self.sim.consumed());
-        let dynamodb = |ledger: &Ledger| {
-            ledger.operations().iter().filter(|(name, _)| name.starts_with("dynamodb.")).map(|(_, times)| times).sum::<u64>()
+    fn begin(&self) -> (Instant, Ledger) {
+        let before = self.sim.as_ref().map(AwsSim::consumed).unwrap_or_default();
+        (Instant::now(), before)
+    }
+
+    fn note(&self, what: impl Into<String>, record: Option<&Record>, (begun, before): (Instant, Ledger)) {
+        let over = Instant::now();
+        let after = self.sim.as_ref().map(AwsSim::consumed).unwrap_or_default();
+        let record = record.filter(|_| self.sim.is_some());
+        let dynamodb = |ledger: &Ledger| -> u64 {
+            ledger.operations().iter().filter(|(name, _)| name.starts_with("dynamodb.")).map(|(_, times)| times).sum()
         };
         let entry = Entry {
             what: what.into(),
             over,
             took: over - begun,
-            calls: dynamodb(&after) - dynamodb(before),
+            calls: dynamodb(&after) - dynamodb(&before),
             reads: after.read_units() - before.read_units(),
             writes: after.write_units() - before.write_units(),
             bytes: record.and_then(|record| serde_json::to_vec(record).ok()).map_or(0, |json| json.len()),
@@ -67,27 +75,27 @@ impl Journal for Metered {
     }
 
     async fn claim(&self, id: &RunId, claim: &Claim) -> Result<Option<Record>, JournalError> {
-        let (before, begun) = (self.sim.consumed(), Instant::now());
+        let before = self.begin();
         let claimed = self.store.claim(id, claim).await?;
-        self.note("claim", claimed.as_ref(), &before, begun);
+        self.note("claim", claimed.as_ref(), before);
         Ok(claimed)
     }
 
     async fn checkpoint(&self, held: &Held, next: &Record, guard: Guard) -> Result<Written, JournalError> {
-        let (before, begun) = (self.sim.consumed(), Instant::now());
+        let before = self.begin();
         let written = self.store.checkpoint(held, next, guard).await?;
         let what = match &next.trying {
             Some(trying) => format!("pause at {}", trying.name),
             None => next.journal.last().map_or_else(|| "checkpoint".to_owned(), |entry| entry.name.clone()),
         };
-        self.note(what, Some(next), &before, begun);
+        self.note(what, Some(next), before);
         Ok(written)
     }
 
     async fn end(&self, held: &Held, next: &Record, ending: &Ending, guard: Guard) -> Result<Ended, JournalError> {
-        let (before, begun) = (self.sim.consumed(), Instant::now());
+        let before = self.begin();
         let ended = self.store.end(held, next, ending, guard).await?;
-        self.note("end", Some(next), &before, begun);
+        self.note("end", Some(next), before);
         Ok(ended)
     }
 

@@ -12,7 +12,7 @@ const EACH: usize = 100;
 
 pub(crate) async fn measure() -> Outcome<()> {
     let folder = tempfile::tempdir()?;
-    let vertical = Vertical::start(Some(folder.path()), fly_sim::HostLatencies::default()).await?;
+    let vertical = Vertical::start(Some(folder.path()), fly_sim::HostLatencies::default(), false).await?;
     let tokens = PEOPLE.map(|person| vertical.token(person));
     // The first request of all opens the connection and fetches the issuer's keys.
     vertical.call_with(&tokens[0], Method::GET, "/v1/instances", None).await?;

@@ -49,7 +49,7 @@ struct Measured {
 
 async fn provision(folder: Option<&Path>, runs: u32) -> Outcome<Vec<Measured>> {
     let machines = HostLatencies { boot: Duration::from_millis(BOOT), ..HostLatencies::default() };
-    let mut vertical = Vertical::start(folder, machines).await?;
+    let mut vertical = Vertical::start(folder, machines, false).await?;
     for (action, ms) in CALLS {
         vertical.simulator.script().on(Match::action(action).always()).then(Fault::Slow(Duration::from_millis(ms)));
     }

@@ -9,7 +9,7 @@ use crate::table::{Table, signed_ms};
 use crate::vertical::{Vertical, wish};
 
 pub(crate) async fn measure() -> Outcome<()> {
-    let mut vertical = Vertical::start(None, fly_sim::HostLatencies::default()).await?;
+    let mut vertical = Vertical::start(None, fly_sim::HostLatencies::default(), true).await?;
     let mut requests = Table::new(["request", "DynamoDB", "SQS", "read units", "write units"]);
     let mut runs = Table::new(["run", "invocations", "DynamoDB", "SQS", "Secrets Manager", "Fly", "read units", "write units"]);
     let mut steps = Table::new(["write of a provision", "calls", "read units", "write units", "record, bytes as JSON", "took"]);

@@ -59,8 +59,9 @@ pub(crate) struct Turn {
 }
 
 impl Vertical {
-    /// Starts the API, AWS in memory or in a folder, and the provider in memory. The flow runner waits for [`Vertical::begin_work`].
-    pub(crate) async fn start(folder: Option<&Path>, machines: HostLatencies) -> Outcome<Self> {
+    /// Starts the API, AWS in memory or in a folder, and the provider in memory. `metered` has its
+    /// journal count what each call consumes. The flow runner waits for [`Vertical::begin_work`].
+    pub(crate) async fn start(folder: Option<&Path>, machines: HostLatencies, metered: bool) -> Outcome<Self> {
         let stop = CancellationToken::new();
         let sim = AwsSim::open(aws_sim::Options { data: folder.map(|folder| folder.join("aws")) }).await?;
         let settings = AwsSettings { region: AwsSim::REGION.to_owned(), credentials: AwsSim::credentials(), endpoints: [None, None, None] };
@@ -103,7 +104,7 @@ impl Vertical {
             cursor_secret: "unused".to_owned(),
         };
         let world = shell::world(&aws, &fly, &keys, http.clone(), clock.clone()).await?;
-        let journal = Metered::new(store.clone(), sim.clone());
+        let journal = Metered::new(store.clone(), metered.then(|| sim.clone()));
         let engine = Engine::new(Arc::new(journal.clone()), Arc::new(wake.clone()), clock.clone(), Arc::new(Flows::new(world)));
         let (turned, turns) = mpsc::unbounded_channel();
         let runner = FlowRunner { engine, notices: Arc::new(notices) };

@@ -204,7 +204,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     },
     Mutation {
         name: "sweep sends before it writes",
-        breaks: "Two sweeps at once send twice, and a run that cannot be moved is woken every minute for ever.",
+        breaks: "A sweep that reads a stale index wakes runs that are at work or over, and two sweeps at once send twice.",
         edits: &[
             Edit {
                 file: SWEEP,
@@ -217,7 +217,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
                 after: "Ok(true) if sent => Swept::Sent,",
             },
         ],
-        caught_by: engine("sweeping::the_move_is_written_before_the_message_is_sent"),
+        caught_by: engine("stale::a_run_that_somebody_else_moved_on_first_gets_no_message_and_is_left_as_it_is"),
     },
     Mutation {
         name: "lease shorter than the invocation",

@@ -115,7 +115,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "run begun outside the index of overdue runs",
         breaks: "A run whose first message is lost is never found again.",
-        edits: &[Edit { file: RUN, before: "if record.overdue_at.is_some() {", after: "if record.ended_at.is_some() {" }],
+        edits: &[Edit { file: RUN, before: "= due(record) {", after: "= due(record).filter(|_| record.ended_at.is_some()) {" }],
         caught_by: CONFORMANCE,
     },
     Mutation {

@@ -79,20 +79,23 @@ impl Provider {
         }
     }
 
-    /// A person looks after an instance that nothing else helps: whatever ails it is cured, and it boots.
-    pub(crate) fn mend(&self, instance: &str) {
+    /// A person looks after an instance that nothing else helps: whatever ails it is cured, and it boots. `false`: not now, its host is
+    /// down.
+    pub(crate) fn mend(&self, instance: &str) -> bool {
         let now = self.inner.clock.now();
         let mut sky = self.sky();
-        let ill = |machine: &Machine| machine.instance == instance && machine.answers_at().is_none() && machine.heads_for() != MachineState::Gone;
-        let found = sky.apps.iter().find_map(|(name, app)| app.machines.iter().find(|m| ill(m)).map(|m| (name.clone(), m.id.clone())));
-        let Some((app, id)) = found else { return };
-        // On a host that is down there is nothing to mend.
+        let is_ill = |machine: &Machine| {
+            let is_off = machine.heads_for() == MachineState::Stopped;
+            machine.instance == instance && (machine.sickness.is_some() || is_off)
+        };
+        let found = sky.apps.iter().find_map(|(name, app)| app.machines.iter().find(|m| is_ill(m)).map(|m| (name.clone(), m.id.clone())));
+        let Some((app, id)) = found else { return true };
         let mended = sky.change(&app, &id, now, |machine| {
             machine.sickness = None;
             machine.boot(now);
             Ok(())
         });
-        drop(sky);
         self.inner.tally.mended.add(u64::from(mended.is_ok()));
+        mended.is_ok()
     }
 }
