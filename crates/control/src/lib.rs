@@ -23,8 +23,9 @@ const TRAVEL: Duration = Duration::from_secs(5);
 /// A gateway's process ends within its drain time; the supervisor answers before that, and is asked again.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Seconds between two looks at a gateway that did not hold the long poll.
-const LOOK_AGAIN_SECONDS: u64 = 2;
+/// Seconds between two looks at a gateway: the shortest pause of a run. A customer waits for the end of each, after a long poll that ran
+/// out a moment too early as well as before the machine is routed.
+const LOOK_AGAIN_SECONDS: u64 = 1;
 
 /// The supervisor's report is a few hundred bytes.
 const LARGEST_REPORT: usize = 64 * 1024;

@@ -14,7 +14,7 @@ use url::Url;
 use crate::api::App;
 use crate::body::{self, BodyError};
 use crate::call::{Call, Repeat, Upstream};
-use crate::error::{CallError, Remote, looks_like_html};
+use crate::error::{CallError, Remote, looks_like_html, quotes};
 use crate::pace::Pace;
 use crate::refusal::Refusal;
 
@@ -180,7 +180,8 @@ impl Client {
         }
         let response = request.send().await.map_err(|source| transport_error(call.name, source))?;
         let status = response.status();
-        let request_id = header_text(response.headers(), &REQUEST_ID);
+        let token = shared.settings.token.expose_secret();
+        let request_id = header_text(response.headers(), &REQUEST_ID).filter(|id| !quotes(id, token));
         tracing::trace!(call = call.name, status = status.as_u16(), request_id, "provider answered");
         if status.is_success() {
             let body = body::read(response, body::LONGEST_BODY).await;
@@ -188,12 +189,14 @@ impl Client {
         }
         let retry_after = retry_after(response.headers(), Timestamp::now());
         let text = body::read_some(response, body::LONGEST_ERROR).await;
-        Err(self.classify(call, Remote::read(status, request_id, &text), retry_after))
+        let remote = Remote::read(status, request_id, &text);
+        // A page is not this API's: whatever stands between has answered, and knows nothing of what there is.
+        let refusal = if looks_like_html(&text) { None } else { Refusal::of(&remote) };
+        Err(self.classify(call, remote, refusal, retry_after))
     }
 
-    fn classify(&self, call: &Call, mut remote: Remote, retry_after: Option<Duration>) -> CallError {
-        let refusal = Refusal::of(&remote);
-        if call.sensitive || remote.text.contains(self.shared.settings.token.expose_secret()) {
+    fn classify(&self, call: &Call, mut remote: Remote, refusal: Option<Refusal>, retry_after: Option<Duration>) -> CallError {
+        if call.sensitive || remote.quotes(self.shared.settings.token.expose_secret()) {
             remote.withhold();
         }
         let (call, remote) = (call.name, Box::new(remote));

@@ -139,9 +139,15 @@ impl Remote {
         Self { status, code: code.filter(|code| !code.is_empty()), text, request_id }
     }
 
+    /// Whether the server quotes a token.
+    pub(crate) fn quotes(&self, token: &str) -> bool {
+        [Some(&self.text), self.code.as_ref()].into_iter().flatten().any(|text| quotes(text, token))
+    }
+
     /// Without what the server said, which may quote what it was sent.
     pub(crate) fn withhold(&mut self) {
         self.text = WITHHELD.to_owned();
+        self.code = None;
     }
 }
 
@@ -164,6 +170,12 @@ impl fmt::Display for RequestId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.map_or(Ok(()), |id| write!(f, " (request {id})"))
     }
+}
+
+/// Whether a text quotes a token. The beginning of one of the token's parts is enough: the text may have been cut within it.
+pub(crate) fn quotes(text: &str, token: &str) -> bool {
+    let beginnings = token.split(',').map(|part| part.get(..12).unwrap_or(part));
+    beginnings.filter(|beginning| !beginning.is_empty()).any(|beginning| text.contains(beginning))
 }
 
 /// Whether a body is a page for people, as a proxy or a captive portal sends it.

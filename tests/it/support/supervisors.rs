@@ -11,8 +11,6 @@ use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 pub(crate) enum Mood {
     /// The gateway is ready.
     Well,
-    /// The gateway is ready, and the supervisor takes its time to say so.
-    WellAfter(Duration),
     /// The supervisor answers that the gateway is in this phase.
     Phase(&'static str),
     /// As with [`Mood::Phase`], until the process is restarted.
@@ -92,7 +90,6 @@ fn health(mood: Mood) -> ResponseTemplate {
     let report = |phase: &str| json!({ "gateway": { "ready": phase == "ready", "phase": phase } });
     match mood {
         Mood::Well => ResponseTemplate::new(200).set_body_json(report("ready")),
-        Mood::WellAfter(delay) => ResponseTemplate::new(200).set_body_json(report("ready")).set_delay(delay),
         Mood::Phase(phase) | Mood::UntilRestarted(phase) => ResponseTemplate::new(503).set_body_json(report(phase)),
         Mood::Page(status) => ResponseTemplate::new(status).set_body_raw("<title>Welcome</title>", "text/html"),
         Mood::BlackHole => ResponseTemplate::new(200).set_delay(Duration::from_secs(3600)),

@@ -47,7 +47,7 @@ impl App<'_> {
     pub async fn addresses(&self) -> Result<Vec<Address>, CallError> {
         #[derive(Deserialize)]
         struct Addresses {
-            #[serde(default, deserialize_with = "lenient::or_default")]
+            #[serde(deserialize_with = "lenient::or_default")]
             ips: Vec<Address>,
         }
         Ok(self.client.read::<Addresses>(Call::get("list_ips", &["v1", "apps", self.name, "ip_assignments"])).await?.ips)

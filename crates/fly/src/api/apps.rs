@@ -82,7 +82,8 @@ impl Client {
     pub async fn apps(&self, org_slug: &str) -> Result<Vec<AppSummary>, CallError> {
         #[derive(Deserialize)]
         struct Apps {
-            #[serde(default, deserialize_with = "lenient::or_default")]
+            // An answer without it is another one, and must not be taken for an organisation without apps.
+            #[serde(deserialize_with = "lenient::or_default")]
             apps: Vec<AppSummary>,
         }
         Ok(self.read::<Apps>(Call::get("list_apps", &["v1", "apps"]).query("org_slug", org_slug)).await?.apps)

@@ -45,6 +45,20 @@ impl From<Form> for Lease {
     }
 }
 
+/// A lease that is ours: without its nonce it would lock us out like anybody else.
+#[derive(Deserialize)]
+#[serde(try_from = "Form")]
+struct Taken(Lease);
+
+impl TryFrom<Form> for Taken {
+    type Error = &'static str;
+
+    fn try_from(form: Form) -> Result<Self, &'static str> {
+        let lease = Lease::from(form);
+        if lease.nonce.is_some() { Ok(Self(lease)) } else { Err("a lease without its nonce") }
+    }
+}
+
 impl MachineHandle<'_> {
     /// Takes the lease, or prolongs it if this handle holds its nonce. Taking it is not idempotent: a lost answer leaves a lease that
     /// nobody can give back before it ends.
@@ -60,7 +74,7 @@ impl MachineHandle<'_> {
         let repeat = if self.nonce.is_some() { Repeat::Safe } else { Repeat::Never };
         let call = Call::post("take_lease", repeat, &self.path(&["lease"])).nonce(self.nonce.as_ref());
         let call = call.json(&Request { ttl: lasts.as_secs().max(1), description })?;
-        Ok(self.app.client.read::<Form>(call).await?.into())
+        Ok(self.app.client.read::<Taken>(call).await?.0)
     }
 
     /// The lease that is on the machine, if there is one. Idempotent.

@@ -57,6 +57,7 @@ pub struct UpdateMachine {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Machine {
     /// Stable for the machine's life.
+    #[serde(deserialize_with = "lenient::own_id")]
     pub id: String,
     /// Its name.
     #[serde(default, deserialize_with = "lenient::or_default")]

@@ -35,18 +35,29 @@ impl App<'_> {
         struct Request<'a> {
             values: BTreeMap<&'a str, Option<&'a str>>,
         }
-        // Fly.io writes the version twice, once in an older spelling that may be alone.
+        // Fly.io writes the version twice, once in an older spelling that may be alone. An answer without any is another one: taken for
+        // version 0 it would let machines boot without these secrets.
         #[derive(Deserialize)]
-        struct Written {
+        struct Form {
             #[serde(default)]
             version: Option<u64>,
             #[serde(default, rename = "Version")]
             older: Option<u64>,
         }
+        #[derive(Deserialize)]
+        #[serde(try_from = "Form")]
+        struct Written(u64);
+        impl TryFrom<Form> for Written {
+            type Error = &'static str;
+
+            fn try_from(form: Form) -> Result<Self, &'static str> {
+                form.version.or(form.older).map(Self).ok_or("no version")
+            }
+        }
         let values = values.iter().map(|(name, value)| (name.as_str(), value.as_ref().map(ExposeSecret::expose_secret))).collect();
         let call = Call::post("set_secrets", Repeat::Safe, &["v1", "apps", self.name, "secrets"]);
         let written: Written = self.client.read(call.sensitive().json(&Request { values })?).await?;
-        Ok(SecretsVersion(written.version.or(written.older).unwrap_or_default()))
+        Ok(SecretsVersion(written.0))
     }
 
     /// The names of the app's secrets. Idempotent.
@@ -56,7 +67,7 @@ impl App<'_> {
     pub async fn secrets(&self) -> Result<Vec<SecretInfo>, CallError> {
         #[derive(Deserialize)]
         struct Secrets {
-            #[serde(default, deserialize_with = "lenient::or_default")]
+            #[serde(deserialize_with = "lenient::or_default")]
             secrets: Vec<SecretInfo>,
         }
         Ok(self.client.read::<Secrets>(Call::get("list_secrets", &["v1", "apps", self.name, "secrets"])).await?.secrets)

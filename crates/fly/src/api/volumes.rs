@@ -26,6 +26,7 @@ pub struct NewVolume {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct VolumeInfo {
     /// `vol_…`.
+    #[serde(deserialize_with = "lenient::own_id")]
     pub id: String,
     /// Its name.
     #[serde(default, deserialize_with = "lenient::or_default")]

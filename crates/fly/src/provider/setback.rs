@@ -12,6 +12,9 @@ const ON_ITS_WAY: Duration = Duration::from_secs(2);
 /// When a full host may have room again.
 const FULL_HOST: Duration = Duration::from_secs(30);
 
+/// The longest pause that is made at the provider's word: whoever says "in a century" is asked again all the same.
+const LONGEST_PAUSE: Duration = Duration::from_secs(900);
+
 /// What a flow does about a call that did not succeed, unless the port knows better.
 pub(super) fn setback(error: CallError) -> Setback {
     let why = with_sources(&error);
@@ -21,7 +24,9 @@ pub(super) fn setback(error: CallError) -> Setback {
         CallError::Unsendable { .. } => Setback::Fatal { why },
         CallError::NotSent { .. } => retry(None),
         CallError::Ambiguous { .. } | CallError::Unreadable { .. } => retry(Some(LISTS_LAG)),
-        CallError::RateLimited { retry_after, .. } => not_yet(retry_after.unwrap_or(Duration::ZERO).max(Duration::from_secs(1))),
+        CallError::RateLimited { retry_after, .. } => {
+            not_yet(retry_after.unwrap_or(Duration::ZERO).clamp(Duration::from_secs(1), LONGEST_PAUSE))
+        }
         CallError::Refused { refusal, .. } => match refusal {
             Refusal::NotSettled
             | Refusal::StillRunning
