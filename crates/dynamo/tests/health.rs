@@ -52,7 +52,11 @@ async fn a_miss_counts_once_a_minute_and_the_third_makes_a_suspect() {
     assert_eq!((miss(10).await, miss(10).await, miss(9).await), (1, 1, 1), "a repeated and an older message count nothing");
     assert_eq!(miss(11).await, 2, "what the index said then is old");
     let up_to_date = fleet(&bench).await.remove(0);
-    assert_eq!(bench.store.record_miss(&up_to_date, 11, "timed out").await.unwrap(), 2, "a repetition counts nothing, whatever the index says");
+    assert_eq!(
+        bench.store.record_miss(&up_to_date, 11, "timed out").await.unwrap(),
+        2,
+        "a repetition counts nothing, whatever the index says"
+    );
     assert!(bench.store.suspects().await.unwrap().is_empty());
     assert_eq!((miss(12).await, miss(13).await), (3, 3));
     let suspects = bench.store.suspects().await.unwrap();
