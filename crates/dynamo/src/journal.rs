@@ -158,6 +158,8 @@ impl Store {
             let expression = Expression::new()
                 .set(OVERDUE_AT, Moment::value(now))
                 .remove("lease_until")
+                // The message that would end its pause is gone with its worker: left paused, it would miss the wake-up that comes now.
+                .remove("not_before")
                 .when(LIVE)
                 .text(":running", "running")
                 .text(":unwinding", "unwinding");
