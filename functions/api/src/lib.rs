@@ -1,7 +1,7 @@
 //! The HTTP API, behind Amazon API Gateway or any listener.
 //!
 //! [`router`] is the whole of it; [`openapi`] describes it (OpenAPI 3.1) and is served at `/openapi.json`. A handler extracts, makes one
-//! call into the [`Desk`](desk::Desk) or the store, and maps what comes back. It records what is wanted together with the run that will
+//! call into the desk or the store, and maps what comes back. It records what is wanted together with the run that will
 //! do it, and answers; what the provider is asked is the flow runner's business.
 //!
 //! Invariants: no handler calls the provider. Every look-up has the caller's organisation in its key, so that a foreign identifier finds

@@ -14,7 +14,7 @@
 //! # }
 //! ```
 //!
-//! Known to differ from AWS: DynamoDB's indexes never lag and it never raises `TransactionConflict` by itself (a [`Fault`] does); SQS reads
+//! Known to differ from AWS: DynamoDB's indexes never lag and it never raises `TransactionConflict` by itself (a [`Verdict`] does); SQS reads
 //! the wall clock; Secrets Manager forgets the requested recovery window and ignores `ClientRequestToken` of `CreateSecret`, so that the
 //! repetition of a lost answer is refused as `ResourceExistsException`.
 
