@@ -13,6 +13,10 @@ use crate::run::Run;
 use crate::timing::Timing;
 use crate::{Clock, Wake};
 
+/// A run is written a few hundred times in its life. A `rev` beyond this was not counted by anybody; it is refused while there is
+/// still room to count on.
+const MAX_REV: u64 = u64::MAX / 2;
+
 /// Moves runs on. Everything it does may happen twice, at the same time, or stop half-way.
 #[derive(Clone)]
 pub struct Engine {
@@ -76,6 +80,9 @@ impl Engine {
             tracing::debug!(run = %id, "not to be had");
             return Ok(Driven::NotMine);
         };
+        if record.rev > MAX_REV {
+            return Err(JournalError::Corrupt { id: id.clone(), why: format!("no run was written {} times", record.rev) });
+        }
         let held = Held { owner: claim.owner, rev: record.rev };
         let (kind, version, claims) = (record.kind.clone(), record.version, record.claims);
         let plan = record.plan.clone();

@@ -337,7 +337,7 @@ impl<'a> Run<'a> {
             result,
             started_at: before.since,
             finished_at: self.grip.clock.now(),
-            attempts: before.attempts + 1,
+            attempts: before.attempts.saturating_add(1),
         }
     }
 

@@ -46,7 +46,7 @@ pub(crate) fn judge<T>(
     };
     trying.said = shorten(why);
     if is_attempt {
-        trying.attempts += 1;
+        trying.attempts = trying.attempts.saturating_add(1);
         if trying.attempts >= limits.attempts {
             return Verdict::Over { why: format!("given up after {} attempts: {}", trying.attempts, trying.said), ambiguous: true };
         }

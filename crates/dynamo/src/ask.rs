@@ -166,7 +166,7 @@ impl Store {
     fn abandoning(&self, parked: &Record, now: Timestamp) -> Result<TransactWriteItem, StoreError> {
         let mut record = parked.clone();
         record.phase = Phase::Done { outcome: Outcome::Abandoned };
-        record.rev += 1;
+        record.rev = record.rev.saturating_add(1);
         (record.lease_until, record.not_before, record.overdue_at) = (None, None, None);
         (record.ended_at, record.updated_at) = (Some(now), now);
         let seen =

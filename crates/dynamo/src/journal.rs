@@ -122,7 +122,7 @@ impl Journal for Store {
         };
         let seen = record.rev;
         record.phase = *was;
-        record.rev += 1;
+        record.rev = record.rev.saturating_add(1);
         record.overdue_at = Some(now);
         record.updated_at = now;
         // Its claims and its deadline begin anew, or it would be parked again at once.
