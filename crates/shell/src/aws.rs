@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
+use crate::aws_http;
 use crate::settings::Reader;
 
 /// How AWS is reached.
@@ -47,7 +48,7 @@ impl AwsSettings {
 #[derive(Debug, Clone)]
 pub struct Aws {
     settings: AwsSettings,
-    http: Option<SharedHttpClient>,
+    http: SharedHttpClient,
 }
 
 macro_rules! client {
@@ -56,29 +57,29 @@ macro_rules! client {
         #[must_use]
         pub fn $name(&self) -> $sdk::Client {
             let mut config = $sdk::Config::builder()
+                .http_client(self.http.clone())
                 .behavior_version($sdk::config::BehaviorVersion::latest())
                 .region($sdk::config::Region::new(self.settings.region.clone()))
                 .credentials_provider(self.settings.credentials.clone())
                 .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
                 .timeout_config(timeouts());
             config.set_endpoint_url(self.settings.endpoints[$endpoint].clone());
-            config.set_http_client(self.http.clone());
             $sdk::Client::from_conf(config.build())
         }
     };
 }
 
 impl Aws {
-    /// Clients that speak to AWS over the SDK's own HTTPS client.
+    /// Clients that speak to AWS over the process's HTTP client.
     #[must_use]
-    pub const fn new(settings: AwsSettings) -> Self {
-        Self { settings, http: None }
+    pub fn new(settings: AwsSettings, http: reqwest::Client) -> Self {
+        Self { settings, http: aws_http::over(http) }
     }
 
     /// Clients that speak through another HTTP client, for example one that carries AWS in this process.
     #[must_use]
     pub const fn through(settings: AwsSettings, http: SharedHttpClient) -> Self {
-        Self { settings, http: Some(http) }
+        Self { settings, http }
     }
 
     client!(

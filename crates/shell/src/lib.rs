@@ -5,7 +5,9 @@
 //! or malformed. Nothing here knows whether it runs on AWS or on one machine; only endpoints and credentials differ.
 
 mod alarms;
+mod assembly;
 mod aws;
+mod aws_http;
 mod chain;
 mod clock;
 mod compose;
@@ -17,6 +19,7 @@ mod sqs;
 mod telemetry;
 
 pub use alarms::LoggedAlarms;
+pub use assembly::{Assembling, Assembly, AssemblyError, NotReady};
 pub use aws::{Aws, AwsSettings};
 pub use clock::SystemClock;
 pub use compose::{Keys, WorldError, engine, signer, store, waking_engine, world};

@@ -1,10 +1,13 @@
 //! Queue consumers: one message's trouble never deletes or repeats another.
 
+use std::sync::Arc;
+
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use tracing::Instrument;
 
+use crate::assembly::Assembly;
 use crate::chain::Chain;
 
 /// Handles each record of a batch and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
@@ -20,29 +23,44 @@ where
         let span = tracing::info_span!("message", %message);
         if let Err(error) = handle(record.body.unwrap_or_default()).instrument(span).await {
             tracing::error!(%message, error = %Chain(&error), "a message was not handled");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = message;
-            response.batch_item_failures.push(failure);
+            response.batch_item_failures.push(failed(message));
         }
     }
     response
 }
 
-/// Serves a queue as a Lambda function.
+/// Serves a queue as a Lambda function: `handle` gets the worker, a message's body, and when the invocation must be done. While the
+/// worker cannot be put together, every message fails, and SQS keeps it.
 ///
 /// # Errors
 /// If the Lambda runtime's own interface fails.
-pub async fn serve_queue<E, F>(handle: impl Fn(String, Timestamp) -> F) -> Result<(), Error>
+pub async fn serve_queue<T, E, F>(worker: Assembly<T>, handle: impl Fn(Arc<T>, String, Timestamp) -> F) -> Result<(), Error>
 where
+    T: Send + Sync + 'static,
     E: std::error::Error,
     F: Future<Output = Result<(), E>>,
 {
-    let handle = &handle;
+    let (worker, handle) = (&worker, &handle);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let deadline = deadline.unwrap_or_else(Timestamp::now);
-        // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
-        Ok::<_, Error>(each_record(event.payload, |body| Box::pin(handle(body, deadline))).await)
+        Ok::<_, Error>(match worker.get().await {
+            // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
+            Ok(worker) => each_record(event.payload, |body| Box::pin(handle(worker.clone(), body, deadline))).await,
+            Err(_) => every_record_failed(event.payload),
+        })
     }))
     .await
+}
+
+fn every_record_failed(event: SqsEvent) -> SqsBatchResponse {
+    let mut response = SqsBatchResponse::default();
+    response.batch_item_failures = event.records.into_iter().map(|record| failed(record.message_id.unwrap_or_default())).collect();
+    response
+}
+
+fn failed(message: String) -> BatchItemFailure {
+    let mut failure = BatchItemFailure::default();
+    failure.item_identifier = message;
+    failure
 }

@@ -1,44 +1,65 @@
 use std::sync::Arc;
+use std::time::Duration;
 
-use edge::Cursors;
-use identity::{Settings, Verifier};
-use lambda_http::Error;
+use axum::Router;
+use axum::extract::Request;
+use axum::routing::any;
+use edge::{Cursors, Problem};
+use identity::Verifier;
 use secrecy::ExposeSecret as _;
 use shell::{
-    Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, IdentitySettings, KeySettings, PlatformSecrets, QueueSettings,
-    SecretError, SqsQueue, StoreSettings, SystemClock,
+    Assembly, AssemblyError, Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, IdentitySettings, KeySettings, PlatformSecrets,
+    QueueSettings, Reader, SecretError, SqsQueue, StoreSettings, SystemClock,
 };
+use tower::ServiceExt as _;
 
-use crate::Api;
+use crate::{Api, router};
 
-/// Builds the API from the environment.
-///
-/// # Errors
-/// One error that names every setting that is missing or malformed, or the secret that cannot be read.
-pub async fn from_environment(environment: Environment<'_>) -> Result<Api, Error> {
-    let (aws, store, deployment, flow, keys, identity) = shell::read_settings(environment, |reader| {
-        (
-            AwsSettings::read(reader),
-            StoreSettings::read(reader),
-            DeploymentSettings::read(reader),
-            QueueSettings::flow(reader),
-            KeySettings::read(reader),
-            IdentitySettings::read(reader),
-        )
-    })?;
-    let (aws, clock) = (Aws::new(aws), Arc::new(SystemClock));
-    let secrets = PlatformSecrets::new(aws.secrets_manager());
-    let store = shell::store(&aws, &store, &deployment, clock.clone());
-    let wake = FlowQueue(SqsQueue::new(aws.sqs(), &flow));
-    let settings = Settings { audience: identity.audience, allowed_parties: identity.parties, ..Settings::of_issuer(identity.issuer) };
-    Ok(Api {
-        verifier: Verifier::over_http(settings, shell::http_client()?)?,
-        engine: shell::waking_engine(store.clone(), wake, clock),
-        store,
-        deployment: deployment.deployment,
-        signer: Arc::new(shell::signer(&secrets, &keys.access_secret).await?),
-        cursors: cursors(&secrets, &keys.cursor_secret).await?,
-    })
+/// When to ask again a function that is not ready.
+const SOON: Duration = Duration::from_secs(5);
+
+/// The settings of this function: its part of the environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    aws: AwsSettings,
+    store: StoreSettings,
+    deployment: DeploymentSettings,
+    flow: QueueSettings,
+    keys: KeySettings,
+    identity: IdentitySettings,
+}
+
+impl Settings {
+    /// Reads all of them.
+    #[must_use]
+    pub fn read(reader: &Reader<'_>) -> Self {
+        Self {
+            aws: AwsSettings::read(reader),
+            store: StoreSettings::read(reader),
+            deployment: DeploymentSettings::read(reader),
+            flow: QueueSettings::flow(reader),
+            keys: KeySettings::read(reader),
+            identity: IdentitySettings::read(reader),
+        }
+    }
+
+    async fn assemble(self) -> Result<Router, AssemblyError> {
+        let (http, clock) = (shell::http_client()?, Arc::new(SystemClock));
+        let aws = Aws::new(self.aws, http.clone());
+        let secrets = PlatformSecrets::new(aws.secrets_manager());
+        let store = shell::store(&aws, &self.store, &self.deployment, clock.clone());
+        let wake = FlowQueue(SqsQueue::new(aws.sqs(), &self.flow));
+        let (audience, allowed_parties) = (self.identity.audience, self.identity.parties);
+        let identity = identity::Settings { audience, allowed_parties, ..identity::Settings::of_issuer(self.identity.issuer) };
+        Ok(router(Api {
+            verifier: Verifier::over_http(identity, http)?,
+            engine: shell::waking_engine(store.clone(), wake, clock),
+            store,
+            deployment: self.deployment.deployment,
+            signer: Arc::new(shell::signer(&secrets, &self.keys.access_secret).await?),
+            cursors: cursors(&secrets, &self.keys.cursor_secret).await?,
+        }))
+    }
 }
 
 /// The text of the secret is the key as it stands, in whatever alphabet its 32 random bytes were written down.
@@ -49,4 +70,20 @@ async fn cursors(secrets: &PlatformSecrets, name: &str) -> Result<Cursors, Secre
         return Err(SecretError::Malformed { name: name.to_owned(), expected: "a random text of at least 32 characters" });
     }
     Ok(Cursors::new(key))
+}
+
+/// The API of this environment, put together when a request first wants it.
+pub fn from_environment(environment: Environment<'_>) -> Assembly<Router> {
+    Assembly::new(shell::read_settings(environment, Settings::read), |settings| Box::pin(settings.assemble()))
+}
+
+/// The API as a function: answers every request with a 503 problem document while it cannot be put together.
+pub fn service(api: Assembly<Router>) -> Router {
+    let api = Arc::new(api);
+    let unavailable = async || Problem::unavailable(SOON);
+    let away = edge::dress(Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable)));
+    Router::new().fallback(async move |request: Request| {
+        let router = api.get().await.map_or(away, |router| Router::clone(&router));
+        router.oneshot(request).await
+    })
 }

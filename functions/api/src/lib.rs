@@ -30,7 +30,7 @@ use flows::Deployment;
 use identity::Verifier;
 
 pub use document::openapi;
-pub use lambda::from_environment;
+pub use lambda::{Settings, from_environment, service};
 
 /// What the API works with.
 #[derive(Clone)]

@@ -3,34 +3,54 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
-use shell::{Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, QueueSettings, SqsQueue, StoreSettings, SystemClock};
+use shell::{
+    Assembly, AssemblyError, Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, QueueSettings, Reader, SqsQueue, StoreSettings,
+    SystemClock,
+};
 
 use crate::Sweep;
 
-/// Builds the sweep from the environment.
-///
-/// # Errors
-/// One error that names every setting that is missing or malformed.
-pub async fn from_environment(environment: Environment<'_>) -> Result<Sweep, Error> {
-    let (aws, store, deployment, flow, health, notice) = shell::read_settings(environment, |reader| {
-        (
-            AwsSettings::read(reader),
-            StoreSettings::read(reader),
-            DeploymentSettings::read(reader),
-            QueueSettings::flow(reader),
-            QueueSettings::health(reader),
-            QueueSettings::notice(reader),
-        )
-    })?;
-    let (aws, clock) = (Aws::new(aws), Arc::new(SystemClock));
-    let store = shell::store(&aws, &store, &deployment, clock.clone());
-    let wake = FlowQueue(SqsQueue::new(aws.sqs(), &flow));
-    Ok(Sweep {
-        engine: shell::waking_engine(store.clone(), wake, clock),
-        store,
-        health: Arc::new(SqsQueue::new(aws.sqs(), &health)),
-        notices: Arc::new(SqsQueue::new(aws.sqs(), &notice)),
-    })
+/// The settings of this function: its part of the environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    aws: AwsSettings,
+    store: StoreSettings,
+    deployment: DeploymentSettings,
+    flow: QueueSettings,
+    health: QueueSettings,
+    notice: QueueSettings,
+}
+
+impl Settings {
+    /// Reads all of them.
+    #[must_use]
+    pub fn read(reader: &Reader<'_>) -> Self {
+        Self {
+            aws: AwsSettings::read(reader),
+            store: StoreSettings::read(reader),
+            deployment: DeploymentSettings::read(reader),
+            flow: QueueSettings::flow(reader),
+            health: QueueSettings::health(reader),
+            notice: QueueSettings::notice(reader),
+        }
+    }
+
+    fn assemble(self) -> Result<Sweep, AssemblyError> {
+        let (aws, clock) = (Aws::new(self.aws, shell::http_client()?), Arc::new(SystemClock));
+        let store = shell::store(&aws, &self.store, &self.deployment, clock.clone());
+        let wake = FlowQueue(SqsQueue::new(aws.sqs(), &self.flow));
+        Ok(Sweep {
+            engine: shell::waking_engine(store.clone(), wake, clock),
+            store,
+            health: Arc::new(SqsQueue::new(aws.sqs(), &self.health)),
+            notices: Arc::new(SqsQueue::new(aws.sqs(), &self.notice)),
+        })
+    }
+}
+
+/// The sweep of this environment, put together when a minute first wants it.
+pub fn from_environment(environment: Environment<'_>) -> Assembly<Sweep> {
+    Assembly::new(shell::read_settings(environment, Settings::read), |settings| Box::pin(std::future::ready(settings.assemble())))
 }
 
 /// What the schedule sends: an event of EventBridge, or the input of EventBridge Scheduler with `<aws.scheduler.scheduled-time>`
@@ -41,13 +61,14 @@ pub struct Tick {
     pub time: Timestamp,
 }
 
-/// Serves the schedule.
+/// Serves the schedule. A minute that cannot be swept is an error, which the schedule's alarm counts; the next makes up for it.
 ///
 /// # Errors
 /// If the Lambda runtime's own interface fails.
-pub async fn serve(sweep: Sweep) -> Result<(), Error> {
+pub async fn serve(sweep: Assembly<Sweep>) -> Result<(), Error> {
     let sweep = &sweep;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Tick>| {
+        let sweep = sweep.get().await?;
         // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
         let minute = Box::pin(sweep.minute(event.payload.time)).await?;
         tracing::info!(?minute, "swept");

@@ -6,7 +6,7 @@
 mod lambda;
 mod weigh;
 
-pub use lambda::{Tick, from_environment, serve};
+pub use lambda::{Settings, Tick, from_environment, serve};
 
 use std::sync::Arc;
 

@@ -3,16 +3,15 @@
 //! A run's own trouble never fails its message: it waits, unwinds or parks in its record. What fails a message is a body that names no
 //! run, which reaches the dead-letter queue, and a store that does not answer, after which SQS delivers the message again.
 
+mod lambda;
+
 use std::sync::Arc;
 
 use durable::{Driven, Engine, JournalError, RunId};
 use flows::ports::{Queue, QueueError};
 use flows::{AddressError, parse_run_id};
 use jiff::{SignedDuration, Timestamp};
-use shell::{
-    Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, FlySettings, KeySettings, QueueSettings, SqsQueue, StoreSettings,
-    SystemClock,
-};
+pub use lambda::{Settings, from_environment};
 
 /// Time that an invocation keeps for its last write and its message.
 const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
@@ -59,28 +58,5 @@ impl FlowRunner {
             Driven::NotMine | Driven::Superseded => tracing::debug!(%run, "another worker has it, or it is over"),
         }
         Ok(driven)
-    }
-
-    /// Builds the worker from the environment.
-    ///
-    /// # Errors
-    /// One error that names every setting that is missing or malformed, or a secret that cannot be read.
-    pub async fn from_environment(environment: Environment<'_>) -> Result<Self, lambda_runtime::Error> {
-        let (aws, store, deployment, flow, notice, fly, keys) = shell::read_settings(environment, |reader| {
-            (
-                AwsSettings::read(reader),
-                StoreSettings::read(reader),
-                DeploymentSettings::read(reader),
-                QueueSettings::flow(reader),
-                QueueSettings::notice(reader),
-                FlySettings::read(reader),
-                KeySettings::read(reader),
-            )
-        })?;
-        let (aws, clock) = (Aws::new(aws), Arc::new(SystemClock));
-        let world = shell::world(&aws, &fly, &keys, shell::http_client()?, clock.clone()).await?;
-        let store = shell::store(&aws, &store, &deployment, clock.clone());
-        let wake = FlowQueue(SqsQueue::new(aws.sqs(), &flow));
-        Ok(Self { engine: shell::engine(store, wake, clock, world), notices: Arc::new(SqsQueue::new(aws.sqs(), &notice)) })
     }
 }

@@ -1,6 +1,7 @@
 //! Checks a shard of the fleet: every instance that is wanted running and that no run owns. It writes only what changed, and it starts
 //! no repair, because it sees no region as a whole: three misses make a suspect, and the sweep weighs suspects.
 
+mod lambda;
 mod probe;
 
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use dynamo::{Store, StoreError, Target};
 use flows::health::{SUSPECT_AFTER, ShardCheck};
 use futures::{StreamExt, stream};
 use jiff::SignedDuration;
+pub use lambda::{Settings, from_environment};
 pub use probe::{Ask, Probe, Seen};
-use shell::{Aws, AwsSettings, DeploymentSettings, Environment, StoreSettings, SystemClock};
 
 /// A check that is further than this from its minute is dropped: the next minute's is on its way, and what it would find is not of its
 /// minute.
@@ -108,20 +109,5 @@ impl<P: Ask> HealthChecker<P> {
                 Ok(true)
             }
         }
-    }
-}
-
-impl HealthChecker {
-    /// Builds the worker from the environment.
-    ///
-    /// # Errors
-    /// One error that names every setting that is missing or malformed.
-    pub async fn from_environment(environment: Environment<'_>) -> Result<Self, lambda_runtime::Error> {
-        let (aws, store, deployment) = shell::read_settings(environment, |reader| {
-            (AwsSettings::read(reader), StoreSettings::read(reader), DeploymentSettings::read(reader))
-        })?;
-        let clock = Arc::new(SystemClock);
-        let store = shell::store(&Aws::new(aws), &store, &deployment, clock.clone());
-        Ok(Self { store, probe: Probe::new()?, clock })
     }
 }

@@ -1,6 +1,7 @@
 //! Delivers notices. A message names what caused them, usually a run; what is to be said was recorded exactly once, with the run's end,
 //! and is delivered at least once, each under an identifier that the receiver can know it by.
 
+mod lambda;
 mod outbox;
 
 use std::sync::Arc;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Notice, OrganisationId};
 use dynamo::{Store, StoreError};
+pub use lambda::{Settings, from_environment};
 pub use outbox::Outbox;
-use shell::{Aws, AwsSettings, DeploymentSettings, Environment, StoreSettings, SystemClock};
 
 /// Where notices go: mail, a webhook, or the outbox of a machine without either.
 #[async_trait]
@@ -66,17 +67,5 @@ impl Notifier {
             delivered += 1;
         }
         Ok(delivered)
-    }
-
-    /// Builds the worker from the environment. `ROCKPOOL_OUTBOX` is the address that takes notices.
-    ///
-    /// # Errors
-    /// One error that names every setting that is missing or malformed.
-    pub async fn from_environment(environment: Environment<'_>) -> Result<Self, lambda_runtime::Error> {
-        let (aws, store, deployment, outbox) = shell::read_settings(environment, |reader| {
-            (AwsSettings::read(reader), StoreSettings::read(reader), DeploymentSettings::read(reader), reader.address("ROCKPOOL_OUTBOX"))
-        })?;
-        let store = shell::store(&Aws::new(aws), &store, &deployment, Arc::new(SystemClock));
-        Ok(Self { store, sink: Arc::new(Outbox::new(shell::http_client()?, outbox)) })
     }
 }

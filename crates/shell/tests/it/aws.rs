@@ -43,7 +43,7 @@ fn what_lambda_sets_is_needed_and_a_session_token_is_not() {
 #[test]
 fn credentials_are_not_in_the_debug_form() {
     let settings = read(&[]).unwrap();
-    let aws = Aws::new(settings.clone());
+    let aws = Aws::new(settings.clone(), shell::http_client().unwrap());
     let shown = format!("{settings:?} {aws:?} {:?} {:?} {:?}", aws.dynamodb(), aws.sqs(), aws.secrets_manager());
     assert!(!shown.contains("hush-hush"), "{shown}");
 }
@@ -58,8 +58,36 @@ async fn each_client_speaks_to_its_own_endpoint() {
     let strangers = MockServer::start().await;
     Mock::given(any()).respond_with(ResponseTemplate::new(400)).expect(0).mount(&strangers).await;
     let (ours, theirs) = (server.uri(), strangers.uri());
-    let aws = |service: &str| Aws::new(read(&[("AWS_ENDPOINT_URL", &theirs), (&format!("AWS_ENDPOINT_URL_{service}"), &ours)]).unwrap());
+    let http = shell::http_client().unwrap();
+    let aws = |service: &str| {
+        let settings = read(&[("AWS_ENDPOINT_URL", &theirs), (&format!("AWS_ENDPOINT_URL_{service}"), &ours)]).unwrap();
+        Aws::new(settings, http.clone())
+    };
     aws("DYNAMODB").dynamodb().list_tables().send().await.unwrap();
     aws("SQS").sqs().list_queues().send().await.unwrap();
     aws("SECRETS_MANAGER").secrets_manager().list_secrets().send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_whose_connection_ended_without_an_answer_is_made_again() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let calls = tokio::spawn(async move {
+        for lost in [true, true, false] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).await.unwrap();
+            assert!(request[..read].starts_with(b"POST / HTTP/1.1"));
+            if !lost {
+                let answer =
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\ncontent-length: 17\r\n\r\n{\"TableNames\":[]}";
+                stream.write_all(answer).await.unwrap();
+            }
+        }
+    });
+    let aws = Aws::new(read(&[("AWS_ENDPOINT_URL", &endpoint)]).unwrap(), shell::http_client().unwrap());
+    assert_eq!(aws.dynamodb().list_tables().send().await.unwrap().table_names(), Vec::<String>::new());
+    calls.await.unwrap();
 }

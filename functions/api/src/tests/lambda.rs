@@ -51,10 +51,22 @@ async fn events_of_api_gateway_are_requests_like_any_other() {
 
 #[tokio::test]
 async fn an_incomplete_environment_is_refused_naming_all_that_is_missing() {
-    let Err(error) = crate::from_environment(&|_| None).await else { panic!("nothing was set") };
+    let Err(error) = crate::from_environment(&|_| None).get().await else { panic!("nothing was set") };
     for name in
         ["ROCKPOOL_TABLE", "ROCKPOOL_OIDC_ISSUER", "ROCKPOOL_ACCESS_KEY_SECRET", "ROCKPOOL_CURSOR_KEY_SECRET", "ROCKPOOL_FLOW_QUEUE_URL"]
     {
         assert!(error.to_string().contains(name), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_settings_are_incomplete_every_request_is_answered_that_it_is_not_available() {
+    let service = crate::service(crate::from_environment(&|_| None));
+    for (method, path) in [("GET", "/"), ("POST", "/v1/instances"), ("GET", "/v1/nowhere")] {
+        let answer = service.clone().oneshot(event(method, path, "", &json!({}), None)).await.unwrap();
+        assert_eq!(answer.status(), 503, "{method} {path}");
+        assert!(answer.headers().contains_key("retry-after") && answer.headers().contains_key("x-request-id"), "{:?}", answer.headers());
+        let problem: Value = serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
+        assert_eq!(problem["type"], "https://rockpool.dev/problems/unavailable");
     }
 }
