@@ -2,13 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::catalogue::{Catalogue, Unknown};
 use crate::drive::Drive;
 use crate::grip::{Grip, Next};
 use crate::journal::{CancelReply, Claim, Held, Journal, JournalError};
-use crate::record::{Outcome, OwnerId, RunId};
+use crate::record::{Outcome, OwnerId, Record, RunId};
 use crate::run::Run;
 use crate::timing::Timing;
 use crate::{Clock, Wake};
@@ -83,11 +84,15 @@ impl Engine {
         if record.rev > MAX_REV {
             return Err(JournalError::Corrupt { id: id.clone(), why: format!("no run was written {} times", record.rev) });
         }
+        let span = tracing::info_span!("run", run = %id, kind = record.kind, subject = record.subject);
+        self.walk(record, claim, until.min(lease_until)).instrument(span).await
+    }
+
+    /// Walks a claimed run. Whatever the caller's time is, nothing of this worker is in flight when another may claim the run.
+    async fn walk(&self, record: Record, claim: Claim, until: Timestamp) -> Result<Driven, JournalError> {
         let held = Held { owner: claim.owner, rev: record.rev };
         let (kind, version, claims) = (record.kind.clone(), record.version, record.claims);
         let plan = record.plan.clone();
-        // Whatever the caller's time is, nothing of this worker is in flight when another may claim the run.
-        let until = until.min(lease_until);
         let grip = Grip::new(self.journal.clone(), self.clock.clone(), self.timing, record, held, until);
 
         if claims > self.timing.claims {

@@ -20,6 +20,7 @@ use crate::refusal::Refusal;
 
 const LEASE_NONCE: HeaderName = HeaderName::from_static("fly-machine-lease-nonce");
 const REQUEST_ID: HeaderName = HeaderName::from_static("fly-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Where Fly.io is and who we are.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Settings {
     pub token: SecretString,
     /// How patient a single call is.
     pub pace: Pace,
+    /// The `traceparent` of a call that is made now (<https://www.w3.org/TR/trace-context/>), if it belongs to a trace.
+    pub traceparent: fn() -> Option<String>,
 }
 
 impl Settings {
@@ -43,7 +46,7 @@ impl Settings {
         } else {
             machines.clone()
         };
-        Self { machines, logs, token, pace: Pace::default() }
+        Self { machines, logs, token, pace: Pace::default(), traceparent: || None }
     }
 }
 
@@ -171,6 +174,9 @@ impl Client {
         }
         let mut request = shared.transport.request(call.method.clone(), call.url(base)?).timeout(timeout);
         request = request.header(AUTHORIZATION, shared.authorization.clone());
+        if let Some(traceparent) = (shared.settings.traceparent)() {
+            request = request.header(TRACEPARENT, traceparent);
+        }
         if let Some(nonce) = &call.nonce {
             let reason = |_| CallError::Unsendable { call: call.name, reason: "the lease's nonce cannot be sent in a header".to_owned() };
             request = request.header(LEASE_NONCE, sensitive_header(nonce.expose_secret()).map_err(reason)?);

@@ -6,6 +6,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::chain::Chain;
+use crate::metrics::measure;
 use crate::settings::SettingsError;
 
 /// Why something could not be put together.
@@ -63,6 +64,14 @@ impl<T: Send + 'static> Assembly<T> {
     /// # Errors
     /// [`NotReady`] if it cannot be put together yet.
     pub async fn get(&self) -> Result<Arc<T>, NotReady> {
+        let whole = self.renewed().await;
+        if whole.is_err() {
+            measure(&[("InvocationsRefused", 1)]);
+        }
+        whole
+    }
+
+    async fn renewed(&self) -> Result<Arc<T>, NotReady> {
         let mut bench = self.bench.lock().await;
         if let Some((whole, since)) = &bench.whole
             && (since.elapsed() < FRESH || bench.trouble.as_ref().is_some_and(|(_, at)| at.elapsed() < PAUSE))

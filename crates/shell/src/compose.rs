@@ -13,6 +13,7 @@ use crate::aws::Aws;
 use crate::queue::FlowQueue;
 use crate::secrets::{PlatformSecrets, SecretError};
 use crate::settings::{DeploymentSettings, FlySettings, KeySettings, StoreSettings};
+use crate::trace::TraceContext;
 
 /// The state.
 #[must_use]
@@ -106,7 +107,11 @@ pub async fn world(
     let secrets = PlatformSecrets::new(aws.secrets_manager());
     let token = secrets.text(&fly.token_secret).await?;
     let keys = Keys::read(&secrets, keys).await?;
-    let client = fly::Client::new(fly::Settings::new(fly.api.parse()?, token), http.clone())?;
+    let settings = fly::Settings {
+        traceparent: || TraceContext::current().map(TraceContext::traceparent),
+        ..fly::Settings::new(fly.api.parse()?, token)
+    };
+    let client = fly::Client::new(settings, http.clone())?;
     let provider = Arc::new(fly::Provider::new(client, fly.organisation.clone()));
     Ok(World {
         apps: provider.clone(),

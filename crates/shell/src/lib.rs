@@ -12,11 +12,13 @@ mod chain;
 mod clock;
 mod compose;
 mod http;
+mod metrics;
 mod queue;
 mod secrets;
 mod settings;
 mod sqs;
 mod telemetry;
+mod trace;
 
 pub use alarms::LoggedAlarms;
 pub use assembly::{Assembling, Assembly, AssemblyError, NotReady};
@@ -24,6 +26,7 @@ pub use aws::{Aws, AwsSettings};
 pub use clock::SystemClock;
 pub use compose::{Keys, WorldError, engine, signer, store, waking_engine, world};
 pub use http::{HttpClientError, client as http_client, resolve};
+pub use metrics::measure;
 pub use queue::{FlowQueue, SqsQueue};
 pub use secrets::{PlatformSecrets, SecretError};
 pub use settings::{
@@ -32,3 +35,4 @@ pub use settings::{
 };
 pub use sqs::{each_record, serve_queue};
 pub use telemetry::log_as_json;
+pub use trace::{TRACEPARENT, TraceContext, X_AMZN_TRACE_ID};

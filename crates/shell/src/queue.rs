@@ -2,17 +2,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::MessageAttributeValue;
 use durable::{RunId, Wake, WakeError};
 use flows::ports::{Queue, QueueError};
 
 use crate::chain::Chain;
 use crate::settings::QueueSettings;
+use crate::trace::{TRACEPARENT, TraceContext};
 
 /// The longest delay of a message, in seconds.
 /// Source: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-timers.html>.
 const LONGEST_DELAY: u64 = 900;
 
-/// A queue of Amazon SQS. A message is an identifier, no more.
+/// A queue of Amazon SQS. A message is an identifier, no more; beside it goes the trace of the work that sent it.
 #[derive(Debug, Clone)]
 pub struct SqsQueue {
     client: Client,
@@ -36,8 +38,12 @@ impl SqsQueue {
             return Err(QueueError(format!("a delay of {seconds} s is above the {LONGEST_DELAY} s that SQS takes")));
         }
         let seconds = i32::try_from(seconds).expect("at most 900");
-        let sent = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds).send().await;
-        sent.map(drop).map_err(|error| QueueError(Chain(&error).to_string()))
+        let mut message = self.client.send_message().queue_url(&self.url).message_body(body).delay_seconds(seconds);
+        if let Some(trace) = TraceContext::current() {
+            let context = MessageAttributeValue::builder().data_type("String").string_value(trace.traceparent());
+            message = message.message_attributes(TRACEPARENT, context.build().expect("it has its type"));
+        }
+        message.send().await.map(drop).map_err(|error| QueueError(Chain(&error).to_string()))
     }
 }
 

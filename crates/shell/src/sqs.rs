@@ -9,8 +9,9 @@ use tracing::Instrument;
 
 use crate::assembly::Assembly;
 use crate::chain::Chain;
+use crate::trace::{TRACEPARENT, TraceContext};
 
-/// Handles each record of a batch and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
+/// Handles each record of a batch, in the trace of whoever sent it, and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
 /// queue. Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>.
 pub async fn each_record<E, F>(event: SqsEvent, handle: impl Fn(String) -> F) -> SqsBatchResponse
 where
@@ -19,9 +20,11 @@ where
 {
     let mut response = SqsBatchResponse::default();
     for record in event.records {
+        let trace = record.message_attributes.get(TRACEPARENT).and_then(|attribute| attribute.string_value.as_deref());
+        let trace = trace.and_then(TraceContext::of_traceparent).unwrap_or_else(TraceContext::begin);
         let message = record.message_id.unwrap_or_default();
         let span = tracing::info_span!("message", %message);
-        if let Err(error) = handle(record.body.unwrap_or_default()).instrument(span).await {
+        if let Err(error) = trace.within(async { handle(record.body.unwrap_or_default()).instrument(span).await }).await {
             tracing::error!(%message, error = %Chain(&error), "a message was not handled");
             response.batch_item_failures.push(failed(message));
         }

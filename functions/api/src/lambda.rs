@@ -3,13 +3,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::HeaderMap;
 use axum::routing::any;
 use edge::{Cursors, Problem};
 use identity::Verifier;
 use secrecy::ExposeSecret as _;
 use shell::{
     Assembly, AssemblyError, Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, IdentitySettings, KeySettings, PlatformSecrets,
-    QueueSettings, Reader, SecretError, SqsQueue, StoreSettings, SystemClock,
+    QueueSettings, Reader, SecretError, SqsQueue, StoreSettings, SystemClock, TRACEPARENT, TraceContext, X_AMZN_TRACE_ID,
 };
 use tower::ServiceExt as _;
 
@@ -83,7 +84,18 @@ pub fn service(api: Assembly<Router>) -> Router {
     let unavailable = async || Problem::unavailable(SOON);
     let away = edge::dress(Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable)));
     Router::new().fallback(async move |request: Request| {
-        let router = api.get().await.map_or(away, |router| Router::clone(&router));
-        router.oneshot(request).await
+        trace(request.headers())
+            .within(async move {
+                let router = api.get().await.map_or(away, |router| Router::clone(&router));
+                router.oneshot(request).await
+            })
+            .await
     })
+}
+
+/// The caller's trace, or that of AWS, or a new one.
+fn trace(headers: &HeaderMap) -> TraceContext {
+    let text = |name: &str| headers.get(name)?.to_str().ok();
+    let theirs = text(TRACEPARENT).and_then(TraceContext::of_traceparent);
+    theirs.or_else(|| text(X_AMZN_TRACE_ID).and_then(TraceContext::of_aws)).unwrap_or_else(TraceContext::begin)
 }

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage, SqsMessageAttribute};
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::config::StalledStreamProtectionConfig;
 use aws_sdk_sqs::config::timeout::TimeoutConfig;
-use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageAttributeValue};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
@@ -63,6 +63,8 @@ impl EventSource {
 
     async fn receive(&self, client: &Client) -> Vec<Message> {
         let request = client.receive_message().queue_url(&self.queue_url).max_number_of_messages(self.batch_size);
+        // As Lambda does: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event.
+        let request = request.message_attribute_names("All");
         // A client's time-outs are made for calls that answer at once. One that ends a poll loses what the poll was about to bring: the
         // message stays hidden for the whole visibility time-out.
         let patient = aws_sdk_sqs::Config::builder().timeout_config(patience());
@@ -111,6 +113,8 @@ fn event(messages: &[Message]) -> SqsEvent {
         let mut record = SqsMessage::default();
         record.message_id = message.message_id.clone();
         record.body = message.body.clone();
+        record.message_attributes =
+            message.message_attributes.iter().flatten().map(|(name, value)| (name.clone(), attribute(value))).collect();
         record
     };
     let mut event = SqsEvent::default();
@@ -121,6 +125,13 @@ fn event(messages: &[Message]) -> SqsEvent {
 fn entry(message: &Message, place: usize) -> Option<DeleteMessageBatchRequestEntry> {
     let handle = message.receipt_handle.clone()?;
     DeleteMessageBatchRequestEntry::builder().id(place.to_string()).receipt_handle(handle).build().ok()
+}
+
+fn attribute(value: &MessageAttributeValue) -> SqsMessageAttribute {
+    let mut attribute = SqsMessageAttribute::default();
+    attribute.string_value = value.string_value.clone();
+    attribute.data_type = Some(value.data_type.clone());
+    attribute
 }
 
 #[cfg(test)]
@@ -169,6 +180,33 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(90)).await;
         assert_eq!(bench.sim.consumed().calls("sqs.ReceiveMessage"), 5, "one for every 20 seconds begun");
         bench.stop.cancel();
+    }
+
+    #[tokio::test]
+    async fn what_is_done_for_a_message_belongs_to_the_trace_of_whoever_sent_it() {
+        let sim = AwsSim::open(Options::default()).await.unwrap();
+        let queue_url = sim.sqs().create_queue().queue_name("q").send().await.unwrap().queue_url.unwrap();
+        let (sender, mut traces) = mpsc::unbounded_channel();
+        let function: Function = Arc::new(move |event, _| {
+            let sender = sender.clone();
+            let handle = move |_| {
+                let sent = sender.send(shell::TraceContext::current());
+                async move { sent.map_err(std::io::Error::other) }
+            };
+            Box::pin(shell::each_record(event, handle))
+        });
+        let stop = CancellationToken::new();
+        let source =
+            EventSource { queue_url: queue_url.clone(), batch_size: 1, concurrency: 1, timeout: Duration::from_secs(60), function };
+        tokio::spawn(source.run(sim.sqs(), stop.clone()));
+        let queue = shell::SqsQueue::new(sim.sqs(), &shell::QueueSettings { url: queue_url });
+        let trace = shell::TraceContext::begin();
+        trace.within(queue.send_delayed("run", Duration::ZERO)).await.unwrap();
+        assert_eq!(traces.recv().await, Some(Some(trace)));
+        queue.send_delayed("run", Duration::ZERO).await.unwrap();
+        let another = traces.recv().await.unwrap();
+        assert!(another.is_some() && another != Some(trace), "a message without a trace begins one");
+        stop.cancel();
     }
 
     #[tokio::test]

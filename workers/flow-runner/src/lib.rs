@@ -52,8 +52,14 @@ impl FlowRunner {
                 tracing::info!(%run, ?outcome, "a run ended");
                 self.notices.send(body).await?;
             }
-            Driven::Parked { why } => tracing::error!(alarm = "run_parked", %run, why, "a run waits for a person"),
-            Driven::UnknownVersion => tracing::warn!(alarm = "unknown_version", %run, "a run was left for newer code"),
+            Driven::Parked { why } => {
+                tracing::error!(alarm = "run_parked", %run, why, "a run waits for a person");
+                shell::measure(&[("RunsParked", 1)]);
+            }
+            Driven::UnknownVersion => {
+                tracing::warn!(alarm = "unknown_version", %run, "a run was left for newer code");
+                shell::measure(&[("UnknownVersionRuns", 1)]);
+            }
             Driven::Paused { until } => tracing::info!(%run, %until, "a run waits"),
             Driven::NotMine | Driven::Superseded => tracing::debug!(%run, "another worker has it, or it is over"),
         }

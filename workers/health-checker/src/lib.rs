@@ -55,6 +55,11 @@ pub struct Checked {
 }
 
 impl Checked {
+    /// Tells these figures to whoever collects them.
+    pub fn measure(self) {
+        shell::measure(&[("ChecksWell", self.well), ("ChecksMissed", self.missed)]);
+    }
+
     const fn add(&mut self, other: Self) {
         self.well += other.well;
         self.missed += other.missed;

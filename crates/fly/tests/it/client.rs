@@ -10,7 +10,7 @@ use fly::{CallError, Refusal};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::scripted::{Line, Scripted, TOKEN, answer, client, json as reply};
+use crate::scripted::{Line, Scripted, TOKEN, TRACEPARENT, answer, client, json as reply};
 
 const APP: &str = "rp-test-1";
 
@@ -41,6 +41,13 @@ async fn a_read_is_sent_again_after_a_lost_answer_a_server_error_and_a_limit() {
         assert_eq!(fly.client.app(APP).get().await.unwrap().name, APP);
         assert_eq!(fly.finished(), ["GET /v1/apps/rp-test-1"; 2]);
     }
+}
+
+#[tokio::test]
+async fn a_call_says_which_trace_it_belongs_to() {
+    let fly = Scripted::new([reply(200, json!({ "name": APP }))]).await;
+    fly.client.app(APP).get().await.unwrap();
+    assert!(fly.asked()[0].head.contains(&format!("traceparent: {TRACEPARENT}\r\n")), "{}", fly.asked()[0].head);
 }
 
 #[tokio::test]

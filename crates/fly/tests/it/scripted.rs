@@ -57,6 +57,9 @@ pub(crate) struct Scripted {
 
 pub(crate) const TOKEN: &str = "the-token-that-nobody-must-see";
 
+/// The trace that every call of these tests belongs to.
+pub(crate) const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 impl Scripted {
     pub(crate) async fn new(script: impl IntoIterator<Item = Line>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -81,6 +84,7 @@ impl Scripted {
 /// A client without pauses: what is tested is whether something is sent again, not when.
 pub(crate) fn client(base: &str) -> Client {
     let mut settings = Settings::new(base.parse().unwrap(), TOKEN.into());
+    settings.traceparent = || Some(TRACEPARENT.to_owned());
     settings.pace = Pace { attempts: 3, first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(2) };
     Client::new(settings, transport()).unwrap()
 }
