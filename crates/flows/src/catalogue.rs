@@ -20,11 +20,20 @@ impl Flows {
     pub const fn new(world: World) -> Self {
         Self { world }
     }
+
+    /// Whether this code knows a flow in this version: what a deployment has to ask of every run under way.
+    #[must_use]
+    pub fn know(kind: &str, version: u32) -> bool {
+        Kind::named(kind).is_some_and(|kind| versions(kind).contains(&version))
+    }
 }
 
 impl Catalogue for Flows {
     fn open(&self, kind: &str, version: u32, plan: &Value) -> Result<Box<dyn Execute + '_>, Unknown> {
         let world = &self.world;
+        if !Self::know(kind, version) {
+            return Err(Unknown::Version);
+        }
         match (Kind::named(kind), version) {
             (Some(Kind::Provision), 1) => Ok(Box::new(Provision { world, plan: read(plan)? })),
             (Some(Kind::Start), 1) => Ok(Box::new(Start { world, plan: read(plan)? })),
@@ -34,6 +43,13 @@ impl Catalogue for Flows {
             (Some(Kind::Retire), 1) => Ok(Box::new(Retire { world, plan: read(plan)? })),
             _ => Err(Unknown::Version),
         }
+    }
+}
+
+/// The versions of a flow that runs may still be in. One is taken out when no run of it is left.
+const fn versions(kind: Kind) -> &'static [u32] {
+    match kind {
+        Kind::Provision | Kind::Start | Kind::Stop | Kind::Restart | Kind::Repair | Kind::Retire => &[1],
     }
 }
 

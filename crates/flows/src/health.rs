@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 /// Misses in a row that make an instance a suspect. A miss counts once per minute.
 pub const SUSPECT_AFTER: u8 = 3;
 
+/// Misses further apart than this, in minutes, are not in a row: one minute's checks may be lost between two of them, but whoever was not
+/// looked at for longer may have been well all the time.
+pub const LONGEST_GAP_MINUTES: i64 = 2;
+
 /// Suspects below which a region is never thought to be down.
 const LEAST_SUSPECTS: usize = 3;
 
@@ -64,32 +68,68 @@ pub struct Judgement {
     pub repair: Vec<Suspect>,
 }
 
-/// Weighs suspects against live instances per region.
+/// The misses that stand after one more, seen by this minute's check. `None` where it does not count: that minute or a later one is
+/// counted, because checks are delivered twice and out of order, or there are as many as count.
 #[must_use]
-pub fn weigh(live: &BTreeMap<Region, usize>, suspects: &[Suspect], open: Option<&Incident>, minute: i64) -> Judgement {
-    let down = regions_down(live, suspects);
-    let populated = live.values().filter(|count| **count > 0).count();
-    let ours = populated > 1 && down.len() * 2 > populated;
-    let incident = carry_on(open, &down, ours, minute);
+pub const fn count_miss(misses: u8, last_miss_minute: Option<i64>, minute: i64) -> Option<u8> {
+    match last_miss_minute {
+        _ if misses >= SUSPECT_AFTER => None,
+        Some(last) if last >= minute => None,
+        Some(last) if minute.saturating_sub(last) <= LONGEST_GAP_MINUTES => Some(misses + 1),
+        _ => Some(1),
+    }
+}
+
+/// The minute that a sweep weighs in: the clock's own, because suspects are read as they are now, however late or often the event comes
+/// that asks for it. An event that is a moment ahead of this clock has its own minute, or the two would share one and a batch be lost.
+#[must_use]
+pub fn weighing_minute(scheduled: i64, now: i64) -> i64 {
+    scheduled.clamp(now, now.saturating_add(1))
+}
+
+/// The live instances of a region.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Live {
+    /// All of them.
+    pub instances: usize,
+    /// Those that missed their last check, suspects or not.
+    pub missing: usize,
+}
+
+/// Weighs suspects against live instances per region.
+///
+/// Trouble that comes over many at once does not make suspects of all in the same minute: it begins in the middle of one minute's checks,
+/// or a part of them is late. The first few would look like sick instances. So a region in which too many miss their checks is left alone
+/// for this minute, and everything where most regions are like that; whether it is an incident is seen when they are suspects.
+#[must_use]
+pub fn weigh(live: &BTreeMap<Region, Live>, suspects: &[Suspect], open: Option<&Incident>, minute: i64) -> Judgement {
+    let mut suspected: BTreeMap<Region, usize> = BTreeMap::new();
+    for suspect in suspects {
+        *suspected.entry(suspect.region).or_default() += 1;
+    }
+    let missing = live.iter().map(|(region, live)| (*region, live.missing)).collect();
+    let (down, shaky) = (regions_down(live, &suspected), regions_down(live, &missing));
+    let populated = live.values().filter(|live| live.instances > 0).count();
+    let most = |regions: &[Region]| populated > 1 && regions.len() * 2 > populated;
+
+    let incident = carry_on(open, &down, most(&down), minute);
     let opened = incident
         .as_ref()
         .is_some_and(|now| !down.is_empty() && open.is_none_or(|before| now.regions != before.regions || now.ours != before.ours));
-    let held = |region: Region| incident.as_ref().is_some_and(|incident| incident.ours || incident.regions.contains(&region));
-    let fleet: usize = live.values().sum();
-    let most = (fleet / REPAIR_SHARE).max(1);
-    let repair = suspects.iter().filter(|suspect| !held(suspect.region)).take(most).cloned().collect();
+    let in_incident = |region: Region| incident.as_ref().is_some_and(|incident| incident.ours || incident.regions.contains(&region));
+    let held = |region: Region| in_incident(region) || most(&shaky) || shaky.contains(&region);
+    let fleet: usize = live.values().map(|live| live.instances).sum();
+    let batch = (fleet / REPAIR_SHARE).max(1);
+    let repair = suspects.iter().filter(|suspect| !held(suspect.region)).take(batch).cloned().collect();
     Judgement { incident, opened, repair }
 }
 
-fn regions_down(live: &BTreeMap<Region, usize>, suspects: &[Suspect]) -> Vec<Region> {
-    let mut count: BTreeMap<Region, usize> = BTreeMap::new();
-    for suspect in suspects {
-        *count.entry(suspect.region).or_default() += 1;
-    }
-    // The index of suspects and that of the fleet lag differently: a region has at least as many instances as suspects.
-    let fleet = |region: &Region, suspects: usize| live.get(region).copied().unwrap_or(0).max(suspects);
-    let is_down = |region: &Region, suspects: usize| suspects >= LEAST_SUSPECTS && suspects * REGION_SHARE > fleet(region, suspects);
-    count.into_iter().filter(|(region, suspects)| is_down(region, *suspects)).map(|(region, _)| region).collect()
+/// The regions in which so many are in trouble that it is the region's.
+fn regions_down(live: &BTreeMap<Region, Live>, troubled: &BTreeMap<Region, usize>) -> Vec<Region> {
+    // The index of suspects and that of the fleet lag differently: a region has at least as many instances as are in trouble there.
+    let fleet = |region: &Region, troubled: usize| live.get(region).map_or(0, |live| live.instances).max(troubled);
+    let is_down = |region: &Region, troubled: usize| troubled >= LEAST_SUSPECTS && troubled * REGION_SHARE > fleet(region, troubled);
+    troubled.iter().filter(|(region, troubled)| is_down(region, **troubled)).map(|(region, _)| *region).collect()
 }
 
 /// An incident only grows while it is open, so that a region that flickers is not restarted in between.
@@ -102,7 +142,9 @@ fn carry_on(open: Option<&Incident>, down: &[Region], ours: bool, minute: i64) -
             let mut regions = open.regions.clone();
             regions.extend(down.iter().filter(|region| !open.regions.contains(region)));
             regions.sort_unstable();
-            Some(Incident { regions, ours: ours || open.ours, last_seen_minute: minute, ..open.clone() })
+            // Of two sweeps the later one's look may be written first.
+            let last_seen_minute = minute.max(open.last_seen_minute);
+            Some(Incident { regions, ours: ours || open.ours, last_seen_minute, ..open.clone() })
         }
     }
 }
@@ -115,8 +157,8 @@ mod tests {
         code.parse().expect("a region")
     }
 
-    fn fleet(regions: &[(&str, usize)]) -> BTreeMap<Region, usize> {
-        regions.iter().map(|(code, count)| (region(code), *count)).collect()
+    fn fleet(regions: &[(&str, usize)]) -> BTreeMap<Region, Live> {
+        regions.iter().map(|(code, count)| (region(code), Live { instances: *count, missing: 0 })).collect()
     }
 
     fn suspects(code: &str, count: usize) -> Vec<Suspect> {

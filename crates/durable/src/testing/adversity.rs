@@ -21,15 +21,22 @@ pub enum Adversity {
     LateEffect,
     /// It hangs. A write is stored when another worker has long taken over; an effect never answers.
     Stall,
+    /// Another's transaction on the same items comes first: the scene's rival acts, the store cancels the write with
+    /// `TransactionConflict`, and repeats it a moment later upon what is stored then.
+    Conflict,
+    /// The store is asked too much: nothing is written or read, by anybody, for four minutes from here on, which is longer than a lease.
+    Throttling,
     /// Somebody asks to cancel just before.
     Cancel,
     /// The message is delivered again just before, and a second worker runs beside the first.
     Duplicate,
+    /// For ten minutes from here on the sweep reads the index of overdue runs as it was before this write.
+    StaleIndex,
 }
 
 impl Adversity {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::CrashBefore,
         Self::CrashAfter,
         Self::RefuseOnce,
@@ -38,13 +45,16 @@ impl Adversity {
         Self::AskedTwice,
         Self::LateEffect,
         Self::Stall,
+        Self::Conflict,
+        Self::Throttling,
         Self::Cancel,
         Self::Duplicate,
+        Self::StaleIndex,
     ];
 
     /// Whether it comes from outside and leaves the point itself alone.
     pub(crate) const fn is_from_outside(self) -> bool {
-        matches!(self, Self::Cancel | Self::Duplicate)
+        matches!(self, Self::Cancel | Self::Duplicate | Self::StaleIndex)
     }
 
     /// Whether it can happen at such a point.
@@ -55,6 +65,7 @@ impl Adversity {
             Self::RefuseForGood | Self::LateEffect => matches!(kind, PointKind::Effect),
             Self::AskedTwice => !matches!(kind, PointKind::Effect),
             Self::Stall => !matches!(kind, PointKind::Message),
+            Self::Conflict | Self::Throttling | Self::StaleIndex => matches!(kind, PointKind::Write),
         }
     }
 
@@ -68,8 +79,11 @@ impl Adversity {
             Self::AskedTwice => "asked_twice",
             Self::LateEffect => "late_effect",
             Self::Stall => "stall",
+            Self::Conflict => "conflict",
+            Self::Throttling => "throttling",
             Self::Cancel => "cancel",
             Self::Duplicate => "duplicate",
+            Self::StaleIndex => "stale_index",
         }
     }
 }
@@ -105,7 +119,7 @@ impl fmt::Display for Point {
     }
 }
 
-/// What goes wrong, and at which points; ordered by point. Written as `3:crash_after+17:cancel`, and `calm` if nothing does.
+/// What goes wrong, and at which points; ordered by point. Written as `3:crash_after 17:cancel`, and `calm` if nothing does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Schedule(pub Vec<(usize, Adversity)>);
 
@@ -135,13 +149,13 @@ impl fmt::Display for Schedule {
             return f.write_str("calm");
         }
         let all: Vec<String> = self.0.iter().map(|(point, adversity)| format!("{point}:{}", adversity.name())).collect();
-        f.write_str(&all.join("+"))
+        f.write_str(&all.join(" "))
     }
 }
 
 /// A schedule is not written as one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no schedule; write for example `3:crash_after+17:cancel`")]
+#[error("`{0}` is no schedule; write for example `3:crash_after 17:cancel`")]
 pub struct ScheduleError(String);
 
 impl FromStr for Schedule {
@@ -156,7 +170,7 @@ impl FromStr for Schedule {
             let adversity = Adversity::ALL.into_iter().find(|adversity| adversity.name() == name)?;
             Some((point.parse().ok()?, adversity))
         };
-        text.split('+').map(one).collect::<Option<Vec<_>>>().map(Self).ok_or_else(|| ScheduleError(text.to_owned()))
+        text.split(' ').map(one).collect::<Option<Vec<_>>>().map(Self).ok_or_else(|| ScheduleError(text.to_owned()))
     }
 }
 

@@ -65,6 +65,11 @@ impl MemoryJournal {
         self.shelf().records.values().cloned().collect()
     }
 
+    /// Looks at every run where it lies.
+    pub(super) fn look<T>(&self, at: impl FnOnce(std::collections::btree_map::Values<'_, RunId, Record>) -> T) -> T {
+        at(self.shelf().records.values())
+    }
+
     /// Every end that was recorded, in order.
     #[must_use]
     pub fn endings(&self) -> Vec<(RunId, Ending)> {

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::testing::theatre::{Finish, Scene, perform};
@@ -27,6 +28,8 @@ const REPLAY: &str = "ROCKPOOL_SCHEDULE";
 /// rehearsal.explore(rehearsal.sampled(42, 3, 1000)); // a thousand seeded triples
 /// ```
 ///
+/// A [`Season`](crate::testing::Season) performs all pairs of many rehearsals, and seeded triples, on every core.
+///
 /// A schedule that fails is printed as one line that replays it alone. `tests/engine/sample.rs` of this crate is a whole scene to copy
 /// from: its fake world sends each call through [`Stage::effect`] and lets things exist twice, as a provider does.
 pub struct Rehearsal {
@@ -54,13 +57,32 @@ impl Rehearsal {
     /// # Errors
     /// What was not as it must be.
     pub fn perform(&self, schedule: &Schedule) -> Result<Finish, String> {
-        perform(&*self.make, schedule).1
+        self.watch(schedule).1
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One performance with the points that it reached. A panic is a finding like any other: it has to name its schedule.
+    pub(super) fn watch(&self, schedule: &Schedule) -> (Vec<Point>, Result<Finish, String>) {
+        catch_unwind(AssertUnwindSafe(|| perform(&*self.make, schedule))).unwrap_or_else(|panic| {
+            let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+            (Vec::new(), Err(format!("it panicked: {}", said.unwrap_or("without a word"))))
+        })
+    }
+
+    /// The line that performs one schedule of this rehearsal alone.
+    pub(super) fn replay_line(&self, schedule: &Schedule) -> String {
+        format!("{REPLAY}=\"{} {schedule}\"", self.name)
     }
 
     /// The points of a performance in which nothing goes wrong.
     #[must_use]
     pub fn points(&self) -> Vec<Point> {
-        perform(&*self.make, &Schedule::calm()).0
+        self.watch(&Schedule::calm()).0
     }
 
     /// Every single adversity at every point.
@@ -72,14 +94,7 @@ impl Rehearsal {
     /// The schedule with one more adversity, in every way: at each point that its performance reaches from its last adversity on.
     #[must_use]
     pub fn widened(&self, schedule: &Schedule) -> Vec<Schedule> {
-        let points = perform(&*self.make, schedule).0;
-        let last = schedule.0.last().copied();
-        let mut all = Vec::new();
-        for (index, point) in points.iter().enumerate().skip(last.map_or(0, |(index, _)| index)) {
-            let possible = Adversity::ALL.into_iter().filter(|adversity| adversity.applies_to(point.kind));
-            all.extend(possible.filter(|adversity| can_be_added(last, index, *adversity)).map(|adversity| schedule.and(index, adversity)));
-        }
-        all
+        widened(schedule, &self.watch(schedule).0)
     }
 
     /// So many schedules of so many adversities, drawn by chance from the seed.
@@ -115,7 +130,7 @@ impl Rehearsal {
         for schedule in schedules {
             performed += 1;
             if let Err(broken) = self.perform(&schedule) {
-                panic!("{broken}\n  after {performed} schedules; to replay this one: {REPLAY}=\"{} {schedule}\"", self.name);
+                panic!("{broken}\n  after {performed} schedules; to replay this one: {}", self.replay_line(&schedule));
             }
         }
         assert!(performed > 0, "an exploration without a schedule shows nothing");
@@ -127,7 +142,7 @@ impl Rehearsal {
             return Explored { performed: 0 };
         };
         let schedule: Schedule = schedule.parse().expect("the schedule as it was printed");
-        let (points, finish) = perform(&*self.make, &schedule);
+        let (points, finish) = self.watch(&schedule);
         for (index, point) in points.iter().enumerate() {
             let befell: Vec<_> = schedule.at(index).filter(|adversity| adversity.applies_to(point.kind)).collect();
             println!("{index:4}  {point}  {}", if befell.is_empty() { String::new() } else { format!("<- {befell:?}") });
@@ -140,6 +155,17 @@ impl Rehearsal {
     }
 }
 
+/// The schedule with one more adversity, in every way that the points allow which its performance reached.
+pub(super) fn widened(schedule: &Schedule, points: &[Point]) -> Vec<Schedule> {
+    let last = schedule.0.last().copied();
+    let mut all = Vec::new();
+    for (index, point) in points.iter().enumerate().skip(last.map_or(0, |(index, _)| index)) {
+        let possible = Adversity::ALL.into_iter().filter(|adversity| adversity.applies_to(point.kind));
+        all.extend(possible.filter(|adversity| can_be_added(last, index, *adversity)).map(|adversity| schedule.and(index, adversity)));
+    }
+    all
+}
+
 /// At one point, what comes from outside may come together with what befalls the point; two fates of one point exclude each other.
 fn can_be_added(last: Option<(usize, Adversity)>, index: usize, adversity: Adversity) -> bool {
     match last {
@@ -149,15 +175,19 @@ fn can_be_added(last: Option<(usize, Adversity)>, index: usize, adversity: Adver
 }
 
 /// A small generator of its own, so that a seed means the same schedules for ever (`SplitMix64`, <https://prng.di.unimi.it/splitmix64.c>).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(super) fn below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit).expect("a usize has at most 64 bits");
+        usize::try_from(self.next() % limit).expect("less than a usize")
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let limit = u64::try_from(limit).expect("a usize has at most 64 bits");
-        usize::try_from((mixed ^ (mixed >> 31)) % limit).expect("less than a usize")
+        mixed ^ (mixed >> 31)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::Clock;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Overdue};
 use crate::setback::{Attempt, Setback};
 use crate::testing::{Adversity, ManualClock, Point, PointKind, Schedule};
 use crate::timing::Timing;
@@ -15,6 +15,12 @@ use crate::timing::Timing;
 const LATE: Duration = Duration::from_millis(1500);
 /// How long a stalled write hangs: until another worker has taken over.
 const STALLED: Duration = Duration::from_secs(Timing::DEFAULT.lease.as_secs() + 90);
+/// How long a cancelled write is repeated before it comes through.
+const CONTENDED: Duration = Duration::from_millis(600);
+/// How long the store is throttled: the first sweep after the lease fails too.
+const THROTTLED: Duration = Duration::from_secs(240);
+/// How long the index of overdue runs shows what was: longer than a lease and its sweep.
+const STALE: Duration = Duration::from_secs(600);
 
 /// Where a flow is performed: counts the points and lets the scheduled adversities happen.
 ///
@@ -34,6 +40,15 @@ struct Inner {
     orders: Vec<Order>,
     broken: Option<String>,
     crowded: bool,
+    throttled_until: Option<Timestamp>,
+    stale: Option<Stale>,
+}
+
+/// The index of overdue runs as it was.
+#[derive(Debug, Clone)]
+struct Stale {
+    listed: Vec<Overdue>,
+    until: Timestamp,
 }
 
 /// What the theatre is asked to do from outside.
@@ -42,6 +57,8 @@ pub(super) enum Order {
     Crash,
     Cancel,
     Duplicate,
+    Rival,
+    StaleIndex,
 }
 
 impl Stage {
@@ -106,6 +123,9 @@ impl Stage {
                 match adversity {
                     Adversity::Cancel => inner.orders.push(Order::Cancel),
                     Adversity::Duplicate => inner.orders.push(Order::Duplicate),
+                    Adversity::Conflict => inner.orders.push(Order::Rival),
+                    Adversity::StaleIndex => inner.orders.push(Order::StaleIndex),
+                    Adversity::Throttling => inner.throttled_until = Some(self.clock.now() + THROTTLED),
                     _ => {}
                 }
             }
@@ -129,11 +149,16 @@ impl Stage {
     /// One write of the journal.
     pub(super) async fn write<T, W, F>(&self, name: String, write: W) -> Result<T, JournalError>
     where
-        W: Fn() -> F + Send,
+        W: Fn() -> F + Send + Sync,
         F: Future<Output = Result<T, JournalError>> + Send,
         T: Send,
     {
-        match self.reach(PointKind::Write, name).await {
+        let adversity = self.reach(PointKind::Write, name).await;
+        let write = || async {
+            self.unless_throttled()?;
+            write().await
+        };
+        match adversity {
             None => write().await,
             Some(Adversity::CrashAfter) => {
                 write().await?;
@@ -151,8 +176,40 @@ impl Stage {
                 self.clock.sleep(STALLED).await;
                 write().await
             }
+            Some(Adversity::Conflict) => {
+                self.clock.sleep(CONTENDED).await;
+                write().await
+            }
             Some(other) => Err(JournalError::Unavailable(format!("not now ({other:?})"))),
         }
+    }
+
+    /// What the store answers whoever reads or writes.
+    pub(super) fn unless_throttled(&self) -> Result<(), JournalError> {
+        match self.inner().throttled_until {
+            Some(until) if until > self.clock.now() => Err(JournalError::Unavailable("throttled".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
+    /// From here on, and for a while, the index is as it is at this moment.
+    pub(super) fn freeze_index(&self, listed: Vec<Overdue>) {
+        let until = self.clock.now() + STALE;
+        self.inner().stale = Some(Stale { listed, until });
+    }
+
+    /// When the index shows what is again.
+    pub(super) fn next_thaw(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let mut inner = self.inner();
+        inner.stale.take_if(|stale| stale.until <= now);
+        inner.stale.as_ref().map(|stale| stale.until)
+    }
+
+    /// What the index shows of all live runs, if that is not what is.
+    pub(super) fn stale_index(&self) -> Option<Vec<Overdue>> {
+        let now = self.clock.now();
+        self.inner().stale.as_ref().filter(|stale| stale.until > now).map(|stale| stale.listed.clone())
     }
 
     pub(super) fn take_orders(&self) -> Vec<Order> {

@@ -11,7 +11,8 @@ use crate::record::{Phase, Record, RunId};
 use crate::testing::{Adversity, MemoryJournal, PointKind, RecordingWake, Stage};
 use crate::{Clock, Wake, WakeError};
 
-/// The journal as workers on the stage reach it.
+/// The journal as everybody on the stage reaches it: the writes of workers are points, callers and the sweep only suffer what has
+/// befallen the store.
 pub(super) struct StagedJournal {
     pub(super) stage: Arc<Stage>,
     pub(super) journal: Arc<MemoryJournal>,
@@ -20,6 +21,7 @@ pub(super) struct StagedJournal {
 #[async_trait]
 impl Journal for StagedJournal {
     async fn read(&self, id: &RunId) -> Result<Option<Record>, JournalError> {
+        self.stage.unless_throttled()?;
         self.journal.read(id).await
     }
 
@@ -36,18 +38,25 @@ impl Journal for StagedJournal {
     }
 
     async fn request_cancel(&self, id: &RunId, now: Timestamp) -> Result<CancelReply, JournalError> {
+        self.stage.unless_throttled()?;
         self.journal.request_cancel(id, now).await
     }
 
     async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, JournalError> {
-        self.journal.overdue(now, limit).await
+        self.stage.unless_throttled()?;
+        match self.stage.stale_index() {
+            Some(listed) => Ok(listed.into_iter().filter(|seen| seen.overdue_at <= now).take(limit).collect()),
+            None => self.journal.overdue(now, limit).await,
+        }
     }
 
     async fn postpone(&self, seen: &Overdue, until: Timestamp) -> Result<bool, JournalError> {
+        self.stage.unless_throttled()?;
         self.journal.postpone(seen, until).await
     }
 
     async fn resume(&self, id: &RunId, now: Timestamp) -> Result<bool, JournalError> {
+        self.stage.unless_throttled()?;
         self.journal.resume(id, now).await
     }
 }
@@ -79,7 +88,8 @@ impl Wake for StagedWake {
         let lost = |why: &str| WakeError(why.to_owned());
         let adversity = self.stage.reach(PointKind::Message, "wake".to_owned()).await;
         // With one worker at work, nobody but the sender can hold the run: it would send before it has written.
-        let held = self.journal.get(run).and_then(|record| record.lease_until).is_some_and(|until| until > self.stage.clock().now());
+        let lease_until = self.journal.look(|mut records| records.find(|record| record.id == *run).and_then(|record| record.lease_until));
+        let held = lease_until.is_some_and(|until| until > self.stage.clock().now());
         if held && !self.stage.is_crowded() {
             self.stage.report(format!("a message for {run} was sent while its sender held it"));
         }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::catalogue::Catalogue;
 use crate::engine::{Driven, Engine};
-use crate::journal::{CancelReply, Ending, JournalError};
+use crate::journal::{CancelReply, Ending, JournalError, Overdue};
 use crate::record::{NewRun, Outcome, Phase, Record, RunId};
 use crate::testing::clock::Flag;
 use crate::testing::stage::Order;
@@ -31,6 +31,8 @@ pub struct Scene {
     pub catalogue: Arc<dyn Catalogue>,
     /// What an end means to the fake world; it may start the run that follows.
     pub settle: Settle,
+    /// What another's transaction does to the subject of the run when a write conflicts with it; absent: nothing that matters here.
+    pub rival: Option<Rival>,
     /// What must be true of the fake world afterwards, beyond what every performance is checked for: nothing left over, exactly one
     /// of everything.
     pub check: Check,
@@ -38,6 +40,9 @@ pub struct Scene {
 
 /// Looks at the fake world after a performance; says what is not as it must be.
 pub type Check = Box<dyn FnOnce(&Finish) -> Result<(), String>>;
+
+/// Does to the subject what another's transaction does.
+pub type Rival = Box<dyn FnMut() + Send>;
 
 /// How a performance ended.
 #[derive(Debug, Clone)]
@@ -104,6 +109,8 @@ struct Theatre {
     staged: Arc<Engine>,
     /// What callers and the sweep use.
     plain: Engine,
+    rival: Option<Rival>,
+    swept_at: Option<Timestamp>,
     workers: Vec<Worker>,
     cancel_accepted: bool,
     run: RunId,
@@ -114,7 +121,7 @@ struct Theatre {
 pub(super) fn perform(make: &dyn Fn(&Arc<Stage>) -> Scene, schedule: &Schedule) -> (Vec<Point>, Result<Finish, String>) {
     let clock = ManualClock::default();
     let stage = Arc::new(Stage::new(clock.clone(), schedule.clone()));
-    let Scene { run, catalogue, settle, check } = make(&stage);
+    let Scene { run, catalogue, settle, rival, check } = make(&stage);
     let journal = Arc::new(MemoryJournal::with_settle(settle));
     let queue = Arc::new(RecordingWake::new(clock.clone()));
     let engine = |journal: Arc<dyn Journal>, wake: Arc<dyn Wake>| Engine::new(journal, wake, Arc::new(clock.clone()), catalogue.clone());
@@ -122,8 +129,10 @@ pub(super) fn perform(make: &dyn Fn(&Arc<Stage>) -> Scene, schedule: &Schedule) 
     let staged_wake = Arc::new(StagedWake { stage: stage.clone(), queue: queue.clone(), journal: journal.clone() });
     let began = clock.now();
     let mut theatre = Theatre {
+        plain: engine(staged_journal.clone(), queue.clone()),
         staged: Arc::new(engine(staged_journal, staged_wake)),
-        plain: engine(journal.clone(), queue.clone()),
+        rival,
+        swept_at: None,
         run: run.id.clone(),
         clock,
         stage,
@@ -154,18 +163,22 @@ impl Theatre {
             if busy {
                 continue;
             }
-            let live = self.journal.all().iter().any(|record| record.phase.is_live());
-            if !live && self.workers.is_empty() && self.queue.next_due().is_none() && self.stage.next_late().is_none() {
+            let live = self.journal.look(|mut records| records.any(|record| record.phase.is_live()));
+            let thaw = self.stage.next_thaw();
+            let to_come = [self.queue.next_due(), self.stage.next_late(), thaw].into_iter().flatten().min();
+            if !live && self.workers.is_empty() && to_come.is_none() {
                 return Ok(());
             }
             let sweep = self.next_sweep();
-            let events = [self.clock.next_timer(), self.queue.next_due(), self.stage.next_late(), sweep];
+            let events = [self.clock.next_timer(), to_come, sweep];
             let Some(next) = events.into_iter().flatten().min() else {
                 return Err("nothing will ever happen again, and the run is not over".to_owned());
             };
             self.clock.advance_to(next);
             if sweep == Some(next) {
-                self.plain.sweep(100).now_or_never().expect("a journal in memory answers at once").expect("and never fails");
+                self.swept_at = sweep;
+                // A sweep that the store refuses is followed by the next one, a minute later.
+                drop(self.plain.sweep(100).now_or_never().expect("a journal in memory answers at once"));
             }
             if next.duration_since(self.began) > jiff::SignedDuration::try_from(LONGEST).expect("a week") {
                 return Err("it goes on for more than a week".to_owned());
@@ -213,6 +226,8 @@ impl Theatre {
     fn obey(&mut self, order: Order, run: &RunId) {
         match order {
             Order::Crash => {}
+            Order::Rival => self.rival.as_mut().into_iter().for_each(|rival| rival()),
+            Order::StaleIndex => self.stage.freeze_index(self.journal.look(|records| records.filter_map(listed).collect())),
             Order::Duplicate => self.queue.redeliver(run.clone(), Duration::ZERO),
             Order::Cancel => {
                 let reply = self.plain.cancel(&self.run).now_or_never().expect("a journal in memory answers at once");
@@ -223,23 +238,31 @@ impl Theatre {
 
     /// Rule 2, after every event: all live runs can be found by the sweep, and no others.
     fn look_at_records(&self) -> Result<(), String> {
-        for record in self.journal.all() {
-            if record.phase.is_live() != record.overdue_at.is_some() {
-                return Err(format!("{} is {:?} and overdue at {:?}", record.id, record.phase, record.overdue_at));
+        self.journal.look(|records| {
+            for record in records {
+                if record.phase.is_live() != record.overdue_at.is_some() {
+                    return Err(format!("{} is {:?} and overdue at {:?}", record.id, record.phase, record.overdue_at));
+                }
+                if !record.phase.is_live() && record.lease_until.is_some() {
+                    return Err(format!("{} is {:?} and still held", record.id, record.phase));
+                }
             }
-            if !record.phase.is_live() && record.lease_until.is_some() {
-                return Err(format!("{} is {:?} and still held", record.id, record.phase));
-            }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
-    /// The sweep runs every minute; it is only played where it finds something.
+    /// The sweep runs every minute; it is only played where the index shows it something.
     fn next_sweep(&self) -> Option<Timestamp> {
-        let overdue = self.journal.all().into_iter().filter_map(|record| record.overdue_at).min()?.max(self.clock.now());
-        let past = overdue.as_second() % 60;
-        let minute = if past == 0 && overdue.subsec_nanosecond() == 0 { overdue.as_second() } else { overdue.as_second() - past + 60 };
-        Timestamp::from_second(minute).ok()
+        let overdue = match self.stage.stale_index() {
+            Some(listed) => listed.into_iter().map(|seen| seen.overdue_at).min()?,
+            None => self.journal.look(|records| records.filter_map(|record| record.overdue_at).min())?,
+        };
+        let (second, nanosecond) = (overdue.as_second(), overdue.subsec_nanosecond());
+        let due = Timestamp::from_second(second + i64::from(nanosecond > 0)).ok()?.max(self.clock.now());
+        let past = due.as_second().rem_euclid(60);
+        let minute = if past == 0 && due.subsec_nanosecond() == 0 { due.as_second() } else { due.as_second() - past + 60 };
+        let minute = Timestamp::from_second(minute).ok()?;
+        Some(if self.swept_at.is_some_and(|swept| swept >= minute) { minute + Duration::from_secs(60) } else { minute })
     }
 
     fn finish(&self) -> Finish {
@@ -255,6 +278,10 @@ impl Theatre {
             took: Duration::try_from(self.clock.now().duration_since(self.began)).unwrap_or_default(),
         }
     }
+}
+
+fn listed(record: &Record) -> Option<Overdue> {
+    Some(Overdue { id: record.id.clone(), overdue_at: record.overdue_at?, wakes: record.wakes })
 }
 
 /// What is true of every run of every flow, whatever went wrong.

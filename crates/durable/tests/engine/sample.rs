@@ -137,6 +137,7 @@ pub(crate) fn scene(stage: &Arc<Stage>) -> Scene {
         run,
         catalogue: Arc::new(world),
         settle: Box::new(|_, _| None),
+        rival: None,
         check: Box::new(move |finish| check(finish, &things.lock().expect("no holder panics"))),
     }
 }

@@ -10,6 +10,7 @@ mod conditions;
 mod machine;
 mod machines;
 mod provider;
+pub mod repertoire;
 pub mod sample;
 mod services;
 mod volumes;

@@ -34,8 +34,13 @@ impl FakeWorld {
     /// An empty world in which every call is a point of the stage.
     #[must_use]
     pub fn on(stage: &Arc<Stage>, conditions: Conditions) -> Self {
-        let clock = Arc::new(stage.clock().clone());
-        Self::with(clock, Some(stage.clone()), Provider { conditions, ..Provider::default() })
+        Self::found(stage, Provider { conditions, ..Provider::default() })
+    }
+
+    /// A world in which this exists already, and every call is a point of the stage.
+    #[must_use]
+    pub fn found(stage: &Arc<Stage>, provider: Provider) -> Self {
+        Self::with(Arc::new(stage.clock().clone()), Some(stage.clone()), provider)
     }
 
     /// A world in which nothing goes wrong from here on, beyond its own conditions.

@@ -1,39 +1,15 @@
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use domain::State;
 use durable::Outcome;
 use durable::testing::{Adversity, Schedule};
-use flows::testing::{Conditions, Sickness, sample};
+use flows::testing::{Conditions, Sickness};
 
-use crate::play::{Part, Play};
-
-fn one_region() -> Play {
-    Play::new("provision", Part::Provision)
-}
-
-/// The first region has no room for a volume, the second none for a machine.
-fn third_region() -> Play {
-    let full = |code: &str| BTreeSet::from_iter(sample::regions(&[code]));
-    let conditions = Conditions { no_room_for_volumes: full("fra"), no_room_for_machines: full("ams"), ..Conditions::default() };
-    Play { regions: vec!["fra", "ams", "cdg"], conditions, ..Play::new("provision_third_region", Part::Provision) }
-}
-
-fn no_room() -> Play {
-    let full = |codes: &[&str]| BTreeSet::from_iter(sample::regions(codes));
-    let conditions = Conditions { no_room_for_volumes: full(&["fra"]), no_room_for_machines: full(&["ams"]), ..Conditions::default() };
-    Play { regions: vec!["fra", "ams"], conditions, doomed: true, ..Play::new("provision_no_room", Part::Provision) }
-}
-
-/// A new volume is missing from lists for longer than anybody waits before a second try, so that a lost answer makes a second volume.
-fn lagging_lists() -> Play {
-    let conditions = Conditions { lists_lag: Duration::from_secs(4), latency: Duration::from_millis(1500), ..Conditions::default() };
-    Play { conditions, ..Play::new("provision_lagging_lists", Part::Provision) }
-}
+use flows::testing::repertoire::{Play, provision, provision_lagging_lists, provision_no_room, provision_third_region};
 
 #[test]
 fn a_calm_provision_does_each_thing_once_and_in_order() {
-    let (finish, set) = one_region().perform(&Schedule::calm());
+    let (finish, set) = provision().perform(&Schedule::calm());
     let timeline: Vec<&str> = finish.run.journal.iter().map(|entry| entry.name.as_str()).collect();
     let expected = [
         "create_secret",
@@ -57,7 +33,7 @@ fn a_calm_provision_does_each_thing_once_and_in_order() {
 
 #[test]
 fn a_full_region_is_left_clean_before_the_next_is_tried() {
-    let (finish, set) = third_region().perform(&Schedule::calm());
+    let (finish, set) = provision_third_region().perform(&Schedule::calm());
     let timeline: Vec<&str> = finish.run.journal.iter().skip(4).take(9).map(|entry| entry.name.as_str()).collect();
     let full_of_volumes = ["create_volume", "delete_volume"];
     let full_of_machines = ["create_volume", "create_machine", "delete_machine", "delete_volume"];
@@ -68,7 +44,7 @@ fn a_full_region_is_left_clean_before_the_next_is_tried() {
 
 #[test]
 fn without_room_anywhere_it_fails_and_names_the_regions_that_were_tried() {
-    let (finish, set) = no_room().perform(&Schedule::calm());
+    let (finish, set) = provision_no_room().perform(&Schedule::calm());
     let Some(Outcome::Failed { step, message }) = finish.outcome() else { panic!("{:?}", finish.run.phase) };
     assert_eq!(step, "choose_region");
     assert!(message.contains("fra, ams"), "{message}");
@@ -80,7 +56,7 @@ fn a_gateway_that_never_answers_and_a_machine_that_cannot_boot_leave_nothing_beh
     let sick = Conditions { born_sick: Some(Sickness::Hopeless), ..Conditions::default() };
     let dead = Conditions { cannot_boot: true, ..Conditions::default() };
     for (conditions, at) in [(sick, "await_healthy"), (dead, "await_started")] {
-        let play = Play { conditions, doomed: true, ..one_region() };
+        let play = Play { conditions, doomed: true, ..provision() };
         let (finish, _) = play.perform(&Schedule::calm());
         assert!(matches!(finish.outcome(), Some(Outcome::Failed { step, .. }) if step == at), "{:?}", finish.run.phase);
     }
@@ -88,9 +64,9 @@ fn a_gateway_that_never_answers_and_a_machine_that_cannot_boot_leave_nothing_beh
 
 #[test]
 fn calls_that_say_not_yet_are_waited_for() {
-    let calls = one_region().perform(&Schedule::calm()).1.world.calls();
+    let calls = provision().perform(&Schedule::calm()).1.world.calls();
     for call in calls.iter().collect::<BTreeSet<_>>() {
-        let mut play = one_region();
+        let mut play = provision();
         play.conditions.not_yet.insert(call.clone(), 2);
         let (finish, _) = play.perform(&Schedule::calm());
         assert_eq!(finish.outcome(), Some(&Outcome::Succeeded), "{call}");
@@ -99,7 +75,7 @@ fn calls_that_say_not_yet_are_waited_for() {
 
 #[test]
 fn a_lost_answer_that_made_a_second_volume_leaves_one() {
-    let play = lagging_lists();
+    let play = provision_lagging_lists();
     let points = play.rehearsal().points();
     let create = points.iter().position(|point| point.name == "ensure_volume fra").expect("a volume is made");
     let (finish, set) = play.perform(&Schedule::calm().and(create, Adversity::LostAnswer));
@@ -110,33 +86,33 @@ fn a_lost_answer_that_made_a_second_volume_leaves_one() {
 
 #[test]
 fn every_single_adversity_in_one_region_ends_well() {
-    one_region().every_single_adversity();
+    provision().every_single_adversity();
 }
 
 #[test]
 fn every_single_adversity_in_three_regions_ends_well() {
-    third_region().every_single_adversity();
+    provision_third_region().every_single_adversity();
 }
 
 #[test]
 fn every_single_adversity_without_room_ends_well() {
-    no_room().every_single_adversity();
+    provision_no_room().every_single_adversity();
 }
 
 #[test]
 fn every_single_adversity_with_lagging_lists_ends_well() {
-    lagging_lists().every_single_adversity();
+    provision_lagging_lists().every_single_adversity();
 }
 
 #[test]
 fn whatever_was_done_unknown_is_undone_when_the_way_forward_ends_later() {
-    one_region().every_unknown_effect_before_the_way_forward_ends();
-    third_region().every_unknown_effect_before_the_way_forward_ends();
+    provision().every_unknown_effect_before_the_way_forward_ends();
+    provision_third_region().every_unknown_effect_before_the_way_forward_ends();
 }
 
 #[test]
 fn seeded_pairs_and_triples_end_well() {
-    one_region().by_chance(1, 2, 1500);
-    third_region().by_chance(2, 2, 1000);
-    third_region().by_chance(3, 3, 500);
+    provision().by_chance(1, 2, 1500);
+    provision_third_region().by_chance(2, 2, 1000);
+    provision_third_region().by_chance(3, 3, 500);
 }

@@ -1,27 +1,9 @@
-use std::time::Duration;
-
-use domain::{Climbed, Rung, State};
+use domain::{Rung, State};
 use durable::Outcome;
 use durable::testing::{Adversity, Schedule};
-use flows::testing::{Conditions, Sickness};
+use flows::testing::Sickness;
 
-use crate::play::{Part, Play};
-
-/// A hopeless gateway is looked at less often, so that a performance stays short.
-fn sick(name: &'static str, sickness: Sickness) -> Play {
-    let conditions = Conditions { look_again: Duration::from_secs(100), gateway_start: Duration::from_secs(15), ..Conditions::default() };
-    Play { sickness: Some(sickness), conditions, ..Play::new(name, Part::Repair) }
-}
-
-/// Every rung was climbed within the hour.
-fn used_up() -> Play {
-    let before = |desk: &crate::desk::Desk, world: &flows::testing::FakeWorld| {
-        let at = world.now() - Duration::from_secs(600);
-        let climbed = [Rung::Process, Rung::Machine].map(|rung| Climbed { rung, at }).to_vec();
-        desk.book().instance.as_mut().expect("there is an instance").health.climbed = climbed;
-    };
-    Play { before, ..sick("repair_used_up", Sickness::Hopeless) }
-}
+use flows::testing::repertoire::{Play, repair_used_up, sick};
 
 fn ended(play: &Play) -> (State, Vec<Rung>, usize) {
     let (_, set) = play.perform(&Schedule::calm());
@@ -43,9 +25,9 @@ fn when_no_rung_helps_it_is_degraded_and_one_alarm_is_raised() {
 
 #[test]
 fn rungs_that_were_used_within_the_hour_are_not_climbed_again() {
-    let (state, climbed, alarms) = ended(&used_up());
+    let (state, climbed, alarms) = ended(&repair_used_up());
     assert_eq!((state, climbed.len(), alarms), (State::Degraded, 2, 1));
-    let (_, set) = used_up().perform(&Schedule::calm());
+    let (_, set) = repair_used_up().perform(&Schedule::calm());
     assert!(set.world.calls().iter().all(|call| call == "raise_alarm"), "{:?}", set.world.calls());
 }
 
@@ -72,7 +54,7 @@ fn every_single_adversity_of_a_repair_by_its_machine_ends_well() {
 #[test]
 fn every_single_adversity_of_a_repair_that_does_not_help_ends_well() {
     sick("repair_hopeless", Sickness::Hopeless).every_single_adversity();
-    used_up().every_single_adversity();
+    repair_used_up().every_single_adversity();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use durable::testing::{Adversity, PointKind, Schedule};
 
-use crate::play::{Part, Play};
+use flows::testing::repertoire::{Part, Play};
 
 /// The judge asks it of every performance; here every refusal of a region pushes towards another.
 #[test]

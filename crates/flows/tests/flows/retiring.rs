@@ -1,59 +1,13 @@
 use domain::State;
 use durable::testing::{Adversity, Schedule};
 use durable::{Outcome, Phase};
-use flows::testing::FakeWorld;
-
-use crate::desk::Desk;
-use crate::play::{Part, Play};
-
-type Before = fn(&Desk, &FakeWorld);
-
-fn lose_machine(_: &Desk, world: &FakeWorld) {
-    world.provider().machines.clear();
-}
-
-fn lose_machine_and_volume(desk: &Desk, world: &FakeWorld) {
-    lose_machine(desk, world);
-    world.provider().volumes.clear();
-}
-
-fn lose_app(desk: &Desk, world: &FakeWorld) {
-    lose_machine_and_volume(desk, world);
-    world.provider().apps.clear();
-}
-
-fn lose_secret(_: &Desk, world: &FakeWorld) {
-    world.provider().secrets.clear();
-}
-
-fn lose_everything(desk: &Desk, world: &FakeWorld) {
-    lose_app(desk, world);
-    lose_secret(desk, world);
-}
-
-/// Two volumes of the planned name, of which one belongs to nobody.
-fn one_too_many(_: &Desk, world: &FakeWorld) {
-    let mut provider = world.provider();
-    let mut surplus = provider.volumes[0].clone();
-    surplus.id = "vol_surplus".to_owned();
-    provider.volumes.push(surplus);
-}
-
-/// What provisions that parked leave behind.
-const LEFT: [(&str, Before); 7] = [
-    ("retire", |_, _| {}),
-    ("retire_without_machine", lose_machine),
-    ("retire_without_volume", lose_machine_and_volume),
-    ("retire_without_app", lose_app),
-    ("retire_without_secret", lose_secret),
-    ("retire_nothing", lose_everything),
-    ("retire_surplus", one_too_many),
-];
+use flows::testing::repertoire::{Part, Play, retirements};
 
 #[test]
 fn a_retirement_assumes_nothing_about_what_exists() {
-    for (name, before) in LEFT {
-        let (finish, set) = Play { before, ..Play::new(name, Part::Retire) }.perform(&Schedule::calm());
+    for play in retirements() {
+        let name = play.name;
+        let (finish, set) = play.perform(&Schedule::calm());
         assert_eq!(finish.outcome(), Some(&Outcome::Succeeded), "{name}");
         assert!(set.desk.instance().is_none(), "{name} gives back name and quota");
     }
@@ -61,9 +15,7 @@ fn a_retirement_assumes_nothing_about_what_exists() {
 
 #[test]
 fn every_single_adversity_of_a_retirement_ends_well() {
-    for (name, before) in LEFT {
-        Play { before, ..Play::new(name, Part::Retire) }.every_single_adversity();
-    }
+    retirements().iter().for_each(Play::every_single_adversity);
 }
 
 /// A cancel can reach a retirement before its first entry, which is its point of no return. What is wanted deleted is deleted then by

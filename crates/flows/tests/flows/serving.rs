@@ -3,23 +3,10 @@
 use domain::{State, Wanted};
 use durable::Outcome;
 use durable::testing::{Adversity, Schedule};
-use flows::testing::{Conditions, Sickness};
-use std::time::Duration;
-
-use crate::play::{Part, Play};
-
-fn start() -> Play {
-    Play::new("start", Part::Start)
-}
-
-fn stop() -> Play {
-    Play::new("stop", Part::Stop)
-}
-
-/// A hopeless gateway is looked at less often, so that a performance stays short.
-fn patient() -> Conditions {
-    Conditions { look_again: Duration::from_secs(100), ..Conditions::default() }
-}
+use flows::testing::repertoire::{
+    Play, Set, restart_machine, restart_of_a_broken_machine, restart_process, start, start_of_a_silent_gateway, start_then_stop, stop,
+    stop_of_a_silent_gateway,
+};
 
 #[test]
 fn a_start_and_a_stop_do_what_they_say() {
@@ -44,9 +31,9 @@ fn a_start_without_its_volume_fails_closed() {
 
 #[test]
 fn a_restart_restarts_once() {
-    let process = Play::new("restart_process", Part::RestartProcess).perform(&Schedule::calm()).1;
-    let machine = Play::new("restart_machine", Part::RestartMachine).perform(&Schedule::calm()).1;
-    let counts = |set: &crate::play::Set| {
+    let process = restart_process().perform(&Schedule::calm()).1;
+    let machine = restart_machine().perform(&Schedule::calm()).1;
+    let counts = |set: &Set| {
         let provider = set.world.provider();
         (provider.machines[0].process_restarts.len(), provider.machines[0].boots)
     };
@@ -55,7 +42,7 @@ fn a_restart_restarts_once() {
 
 #[test]
 fn a_process_is_restarted_once_whatever_is_lost_on_the_way() {
-    let play = Play::new("restart_process", Part::RestartProcess);
+    let play = restart_process();
     let points = play.rehearsal().points();
     for (index, point) in points.iter().enumerate() {
         for adversity in [Adversity::LostAnswer, Adversity::CrashAfter, Adversity::Duplicate] {
@@ -67,7 +54,7 @@ fn a_process_is_restarted_once_whatever_is_lost_on_the_way() {
 
 #[test]
 fn a_gateway_that_stays_silent_after_a_start_is_degraded_and_keeps_its_machine() {
-    let play = Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..start() };
+    let play = start_of_a_silent_gateway();
     let (finish, set) = play.perform(&Schedule::calm());
     assert_eq!(finish.outcome(), Some(&Outcome::Succeeded));
     assert_eq!(set.desk.instance().map(|instance| instance.state), Some(State::Degraded));
@@ -75,7 +62,7 @@ fn a_gateway_that_stays_silent_after_a_start_is_degraded_and_keeps_its_machine()
 
 #[test]
 fn a_stop_of_a_silent_gateway_can_be_called_off() {
-    let play = Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..Play::new("stop_of_a_silent_gateway", Part::Stop) };
+    let play = stop_of_a_silent_gateway();
     let points = play.rehearsal().points().len();
     for index in 0..points {
         let (finish, set) = play.perform(&Schedule::calm().and(index, Adversity::Cancel));
@@ -102,9 +89,7 @@ fn a_start_that_was_called_off_leaves_the_machine_off_and_the_wish_as_it_was() {
 
 #[test]
 fn a_machine_that_does_not_come_back_is_degraded() {
-    let before = |_: &crate::desk::Desk, world: &flows::testing::FakeWorld| world.provider().conditions.cannot_boot = true;
-    let play = Play { before, ..Play::new("restart_of_a_broken_machine", Part::RestartMachine) };
-    let (finish, set) = play.perform(&Schedule::calm());
+    let (finish, set) = restart_of_a_broken_machine().perform(&Schedule::calm());
     assert_eq!(finish.outcome(), Some(&Outcome::Succeeded));
     assert_eq!(set.desk.instance().map(|instance| instance.state), Some(State::Degraded));
 }
@@ -112,19 +97,20 @@ fn a_machine_that_does_not_come_back_is_degraded() {
 #[test]
 fn every_single_adversity_of_a_start_ends_well() {
     start().every_single_adversity();
-    Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..Play::new("start_of_a_silent_gateway", Part::Start) }
-        .every_single_adversity();
+    start_of_a_silent_gateway().every_single_adversity();
+    start_then_stop().every_single_adversity();
 }
 
 #[test]
 fn every_single_adversity_of_a_stop_ends_well() {
     stop().every_single_adversity();
+    stop_of_a_silent_gateway().every_single_adversity();
 }
 
 #[test]
 fn every_single_adversity_of_a_restart_ends_well() {
-    Play::new("restart_process", Part::RestartProcess).every_single_adversity();
-    Play::new("restart_machine", Part::RestartMachine).every_single_adversity();
+    restart_process().every_single_adversity();
+    restart_machine().every_single_adversity();
 }
 
 #[test]
@@ -134,7 +120,7 @@ fn every_pair_of_adversities_of_a_stop_ends_well() {
 
 #[test]
 fn pairs_of_adversities_of_start_stop_and_restart_end_well() {
-    for play in [start(), stop(), Play::new("restart_machine", Part::RestartMachine)] {
+    for play in [start(), stop(), restart_machine()] {
         play.every_unknown_effect_before_the_way_forward_ends();
         play.by_chance(3, 2, 100);
         play.by_chance(4, 3, 50);

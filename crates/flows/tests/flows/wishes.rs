@@ -2,11 +2,11 @@
 
 use domain::{State, Verb, Wanted};
 use durable::testing::{Adversity, PointKind, Schedule};
+use durable::{Outcome, Phase, Record};
 use flows::testing::{Conditions, Sickness};
 use std::time::Duration;
 
-use crate::judge::succeeded;
-use crate::play::{Part, Play};
+use flows::testing::repertoire::{Part, Play, provision_deleted, provision_stopped, side_plays, stop_deleted, stop_then_start};
 
 fn plays() -> Vec<Play> {
     let quick = Conditions { gateway_start: Duration::from_secs(15), ..Conditions::default() };
@@ -71,13 +71,26 @@ fn a_delete_calls_a_provision_back_and_leaves_nothing_at_any_moment() {
 /// A wish changed and everything else that can go wrong goes wrong too.
 #[test]
 fn every_single_adversity_of_a_provision_that_is_deleted_ends_well() {
-    let play = Play::new("provision_deleted", Part::Provision);
-    Play { wish: Some((4, Verb::Delete)), ..play }.every_single_adversity();
+    provision_deleted().every_single_adversity();
+    provision_stopped().every_single_adversity();
 }
 
 #[test]
 fn every_single_adversity_of_a_stop_that_is_followed_by_a_start_ends_well() {
-    Play { wish: Some((1, Verb::Start)), ..Play::new("stop_then_start", Part::Stop) }.every_single_adversity();
+    stop_then_start().every_single_adversity();
+    stop_deleted().every_single_adversity();
+}
+
+#[test]
+fn every_single_adversity_of_a_start_a_restart_and_a_repair_whose_wish_changes_ends_well() {
+    let named = ["start_deleted", "restart_then_stop", "repair_deleted"];
+    let plays: Vec<Play> = side_plays().into_iter().filter(|play| named.contains(&play.name)).collect();
+    assert_eq!(plays.len(), named.len());
+    plays.iter().for_each(Play::every_single_adversity);
+}
+
+fn succeeded(record: &Record) -> bool {
+    matches!(record.phase, Phase::Done { outcome: Outcome::Succeeded })
 }
 
 fn effects_of(play: &Play) -> Vec<usize> {

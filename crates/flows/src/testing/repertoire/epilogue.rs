@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
+use crate::testing::{Conditions, FakeWorld};
+use crate::{Ask, Decision, Flows, Kind};
 use domain::Verb;
 use durable::testing::{ManualClock, MemoryJournal, RecordingWake};
 use durable::{Clock, Driven, Engine, NewRun, Outcome, Phase, Record, RunId};
-use flows::testing::{Conditions, FakeWorld};
-use flows::{Ask, Decision, Flows, Kind};
 
-use crate::judge::demand;
-use crate::play::Set;
+use crate::testing::repertoire::judge::demand;
+use crate::testing::repertoire::play::Set;
 
 /// A parked run can be resumed and ends; and its owner can delete the instance, which leaves nothing.
-pub(crate) fn epilogue(parked: &Record, set: &Set) -> Result<(), String> {
+pub(super) fn epilogue(parked: &Record, set: &Set) -> Result<(), String> {
     let resumed = Aftermath::of(parked, set);
     resumed.journal_resumes(&parked.id)?;
     resumed.everything_ends(&parked.id)?;
@@ -31,7 +31,7 @@ pub(crate) fn epilogue(parked: &Record, set: &Set) -> Result<(), String> {
 
 struct Aftermath {
     clock: ManualClock,
-    desk: crate::desk::Desk,
+    desk: crate::testing::repertoire::desk::Desk,
     world: FakeWorld,
     journal: Arc<MemoryJournal>,
     engine: Engine,

@@ -1,54 +1,76 @@
 use std::sync::{Arc, Mutex};
 
+use crate::testing::{Conditions, FakeWorld, Provider, Sickness, sample};
+use crate::{Ask, Decision, Flows, plan};
 use domain::{RestartScope, State, Verb};
 use durable::NewRun;
-use durable::testing::{Adversity, Explored, Finish, PointKind, Rehearsal, Scene, Schedule, Stage};
-use flows::testing::{Conditions, FakeWorld, Sickness, sample};
-use flows::{Ask, Decision, Flows, plan};
+use durable::testing::{Adversity, Explored, Finish, ManualClock, PointKind, Rehearsal, Scene, Schedule, Stage};
 
-use crate::desk::Desk;
-use crate::judge::judge;
+use crate::testing::repertoire::desk::Desk;
+use crate::testing::repertoire::judge::judge;
 
 /// What is performed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub enum Part {
+    /// An instance is made.
     Provision,
+    /// A stopped one is started.
     Start,
+    /// A running one is stopped.
     Stop,
+    /// Its gateway's process is restarted.
     RestartProcess,
+    /// Its machine is restarted.
     RestartMachine,
+    /// One that does not answer is brought back.
     Repair,
+    /// It is removed.
     Retire,
 }
 
 /// A flow, and what it is like in the world in which it is performed.
 #[derive(Clone)]
-pub(crate) struct Play {
-    pub(crate) name: &'static str,
-    pub(crate) part: Part,
-    pub(crate) regions: Vec<&'static str>,
-    pub(crate) conditions: Conditions,
+pub struct Play {
+    /// Its name, by which a schedule is replayed.
+    pub name: &'static str,
+    /// The flow.
+    pub part: Part,
+    /// Where the instance may live, in order.
+    pub regions: Vec<&'static str>,
+    /// What it is like in the world.
+    pub conditions: Conditions,
     /// What ails the gateway of an instance that is there already.
-    pub(crate) sickness: Option<Sickness>,
+    pub sickness: Option<Sickness>,
     /// Changes an instance that is there already, before the run begins.
-    pub(crate) before: fn(&Desk, &FakeWorld),
+    pub before: fn(&Desk, &FakeWorld),
     /// A wish that comes while the flow is at its n-th call.
-    pub(crate) wish: Option<(usize, Verb)>,
+    pub wish: Option<(usize, Verb)>,
     /// The world does not let it succeed, so that a failure needs no refusal.
-    pub(crate) doomed: bool,
+    pub doomed: bool,
 }
 
 /// What a performance leaves to look at.
 #[derive(Clone)]
-pub(crate) struct Set {
-    pub(crate) desk: Desk,
-    pub(crate) world: FakeWorld,
+pub struct Set {
+    /// The instance, its notices, quota and name.
+    pub desk: Desk,
+    /// What exists.
+    pub world: FakeWorld,
+}
+
+/// Made once for all performances of a play: plans and machines are costly to write down.
+struct Curtain {
+    desk: Desk,
+    provider: Provider,
+    run: NewRun,
 }
 
 type Judge = fn(&Play, &Finish, &Set) -> Result<(), String>;
 
 impl Play {
-    pub(crate) fn new(name: &'static str, part: Part) -> Self {
+    /// A flow on a good day.
+    #[must_use]
+    pub fn new(name: &'static str, part: Part) -> Self {
         Self {
             name,
             part,
@@ -61,13 +83,18 @@ impl Play {
         }
     }
 
-    pub(crate) fn rehearsal(&self) -> Rehearsal {
-        let play = self.clone();
-        Rehearsal::new(self.name, move |stage| play.scene(stage, &Arc::default(), judge))
+    /// All of its performances.
+    #[must_use]
+    pub fn rehearsal(&self) -> Rehearsal {
+        let (play, curtain) = (self.clone(), self.curtain());
+        Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &Arc::default(), judge))
     }
 
     /// Performs every single adversity at every point, and prints how many those were.
-    pub(crate) fn every_single_adversity(&self) {
+    ///
+    /// # Panics
+    /// If one of them does not end well, with the line that replays it; so do the following.
+    pub fn every_single_adversity(&self) {
         let rehearsal = self.rehearsal();
         rehearsal.perform(&Schedule::calm()).expect("nothing goes wrong");
         self.tell("one adversity", rehearsal.explore(rehearsal.singles()));
@@ -75,7 +102,7 @@ impl Play {
 
     /// Performs every pair of an effect that befalls one of the first, and a later point that befalls one of the second.
     /// [`Adversity::ALL`] twice is every pair that begins at an effect.
-    pub(crate) fn every_pair_of(&self, first: &[Adversity], second: &[Adversity]) {
+    pub fn every_pair_of(&self, first: &[Adversity], second: &[Adversity]) {
         let rehearsal = self.rehearsal();
         let points = rehearsal.points();
         let is_effect = |schedule: &Schedule| points[schedule.0[0].0].kind == PointKind::Effect;
@@ -86,13 +113,13 @@ impl Play {
 
     /// What tells an undo that was armed too late from one in its place: something was done, nobody knows, and then the way forward
     /// ends.
-    pub(crate) fn every_unknown_effect_before_the_way_forward_ends(&self) {
+    pub fn every_unknown_effect_before_the_way_forward_ends(&self) {
         let unknown = [Adversity::LostAnswer, Adversity::LateEffect, Adversity::CrashAfter];
         self.every_pair_of(&unknown, &[Adversity::Cancel, Adversity::RefuseForGood]);
     }
 
     /// Performs so many schedules of so many adversities, drawn by chance from the seed.
-    pub(crate) fn by_chance(&self, seed: u64, adversities: usize, count: usize) {
+    pub fn by_chance(&self, seed: u64, adversities: usize, count: usize) {
         let rehearsal = self.rehearsal();
         self.tell(&format!("{adversities} adversities by chance"), rehearsal.explore(rehearsal.sampled(seed, adversities, count)));
     }
@@ -102,44 +129,61 @@ impl Play {
     }
 
     /// One performance, and what it left.
-    pub(crate) fn perform(&self, schedule: &Schedule) -> (Finish, Set) {
+    ///
+    /// # Panics
+    /// If it does not end well.
+    #[must_use]
+    pub fn perform(&self, schedule: &Schedule) -> (Finish, Set) {
         self.performed(schedule, judge)
     }
 
     /// One performance in a world that is not as it must be, for tests that say themselves what is right then.
-    pub(crate) fn perform_unjudged(&self, schedule: &Schedule) -> (Finish, Set) {
+    ///
+    /// # Panics
+    /// If it does not end at all.
+    #[must_use]
+    pub fn perform_unjudged(&self, schedule: &Schedule) -> (Finish, Set) {
         self.performed(schedule, |_, _, _| Ok(()))
     }
 
     fn performed(&self, schedule: &Schedule, judge: Judge) -> (Finish, Set) {
         let (play, left) = (self.clone(), Arc::new(Mutex::new(None)));
-        let slot = left.clone();
-        let rehearsal = Rehearsal::new(self.name, move |stage| play.scene(stage, &slot, judge));
+        let (slot, curtain) = (left.clone(), self.curtain());
+        let rehearsal = Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &slot, judge));
         let finish = rehearsal.perform(schedule).unwrap_or_else(|broken| panic!("{} {schedule}: {broken}", self.name));
         let set = left.lock().expect("no holder panics").take().expect("a scene was made");
         (finish, set)
     }
 
-    fn scene(&self, stage: &Arc<Stage>, left: &Arc<Mutex<Option<Set>>>, judge: Judge) -> Scene {
-        let world = FakeWorld::on(stage, self.conditions.clone());
-        let (desk, run) = self.begin(stage, &world);
+    fn scene(&self, stage: &Arc<Stage>, curtain: &Curtain, left: &Arc<Mutex<Option<Set>>>, judge: Judge) -> Scene {
+        let world = FakeWorld::found(stage, curtain.provider.clone());
+        let desk = curtain.desk.copied(Arc::new(stage.clock().clone()));
         if let Some((place, verb)) = self.wish {
             let desk = desk.clone();
             world.at_call(place, move || drop(desk.ask(Ask::new(verb), None)));
         }
         let set = Set { desk: desk.clone(), world: world.clone() };
         *left.lock().expect("no holder panics") = Some(set.clone());
-        let play = self.clone();
+        let (play, rival) = (self.clone(), desk.clone());
         Scene {
-            run,
+            run: curtain.run.clone(),
             catalogue: Arc::new(Flows::new(world.world())),
             settle: Box::new(move |record, ending| desk.settle(record, ending)),
+            rival: Some(Box::new(move || rival.change_the_wish())),
             check: Box::new(move |finish| judge(&play, finish, &set)),
         }
     }
 
-    fn begin(&self, stage: &Arc<Stage>, world: &FakeWorld) -> (Desk, NewRun) {
-        let clock = Arc::new(stage.clock().clone());
+    /// What is there when the curtain rises.
+    fn curtain(&self) -> Curtain {
+        let clock = Arc::new(ManualClock::default());
+        let world = FakeWorld::calm(clock.clone(), Provider { conditions: self.conditions.clone(), ..Provider::default() });
+        let (desk, run) = self.begin(clock, &world);
+        let provider = world.provider().clone();
+        Curtain { desk, provider, run }
+    }
+
+    fn begin(&self, clock: Arc<ManualClock>, world: &FakeWorld) -> (Desk, NewRun) {
         let (state, ask) = match self.part {
             Part::Provision => {
                 let instance = sample::instance(&self.regions);

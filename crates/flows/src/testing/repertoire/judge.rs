@@ -3,22 +3,24 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::Kind;
+use crate::ports::MachineState;
+use crate::testing::Provider;
 use domain::{Instance, State, Wanted};
 use durable::testing::{Adversity, Finish};
-use durable::{Outcome, Phase, Record};
-use flows::Kind;
-use flows::ports::MachineState;
-use flows::testing::Provider;
+use durable::{Act, Outcome, Phase, Record};
 
-use crate::epilogue::epilogue;
-use crate::play::{Play, Set};
+use crate::testing::repertoire::epilogue::epilogue;
+use crate::testing::repertoire::play::{Play, Set};
 
 type Judged = Result<(), String>;
 
-pub(crate) fn judge(play: &Play, finish: &Finish, set: &Set) -> Judged {
+pub(super) fn judge(play: &Play, finish: &Finish, set: &Set) -> Judged {
     conduct(play, finish, set)?;
     endings(play, finish)?;
+    everything_undone(finish)?;
     notices(finish, set)?;
+    quota_and_name(set)?;
     let parked = std::iter::once(&finish.run).chain(&finish.followers).find(|record| matches!(record.phase, Phase::Parked { .. }));
     match parked {
         Some(parked) => epilogue(parked, set),
@@ -30,9 +32,11 @@ pub(crate) fn judge(play: &Play, finish: &Finish, set: &Set) -> Judged {
 fn conduct(play: &Play, finish: &Finish, set: &Set) -> Judged {
     let provider = set.world.provider();
     demand(provider.complaints.is_empty(), || format!("the world complains: {:?}", provider.complaints))?;
-    let allowed: BTreeSet<_> = flows::testing::sample::regions(&play.regions).into_iter().collect();
+    let allowed: BTreeSet<_> = crate::testing::sample::regions(&play.regions).into_iter().collect();
     demand(provider.regions.is_subset(&allowed), || format!("it went to {:?}, of which only {allowed:?} are allowed", provider.regions))?;
-    let undone_one_by_one = provider.cascaded.is_empty() || finish.fired(Adversity::RefuseForGood);
+    // What landed after its time-out and is in no list yet is nothing that an undo could find: the app's end is the only one it can have.
+    let out_of_sight = !play.conditions.lists_lag.is_zero() && finish.fired(Adversity::LateEffect);
+    let undone_one_by_one = provider.cascaded.is_empty() || finish.fired(Adversity::RefuseForGood) || out_of_sight;
     demand(undone_one_by_one, || format!("nobody removed {:?}; the app took them with it", provider.cascaded))?;
     let broken = set.desk.book().broken.clone();
     demand(broken.is_empty(), || format!("{broken:?}"))
@@ -60,6 +64,39 @@ fn endings(play: &Play, finish: &Finish) -> Judged {
         demand(!left || matches!(record.phase, Phase::Parked { .. }), || format!("{} ended with something left", record.id))?;
     }
     Ok(())
+}
+
+/// Steps that do what can be undone, and what undoes them.
+const UNDONE_BY: [(&str, &str); 6] = [
+    ("create_secret", "delete_secret"),
+    ("create_app", "delete_app"),
+    ("create_volume", "delete_volume"),
+    ("create_machine", "delete_machine"),
+    ("stop_machine", "start_machine"),
+    ("start_machine", "stop_machine"),
+];
+
+/// A run that turned back and ended has undone whatever it is known to have done.
+fn everything_undone(finish: &Finish) -> Judged {
+    let turned_back = |record: &&Record| matches!(record.phase, Phase::Done { outcome: Outcome::Cancelled | Outcome::Failed { .. } });
+    for record in std::iter::once(&finish.run).chain(&finish.followers).filter(turned_back) {
+        for (step, undo) in UNDONE_BY {
+            let of = |act: Act, name: &str| record.journal.iter().filter(|entry| entry.act == act && entry.name == name).count();
+            let undone = record.undone.iter().filter(|undone| undone.name == undo && undone.left.is_none()).count();
+            let (done, undone) = (of(Act::Step, step), undone + of(Act::Release, undo));
+            demand(undone >= done, || format!("{} did {step} {done} times and undid it {undone} times", record.id))?;
+        }
+    }
+    Ok(())
+}
+
+/// They are given back with the instance, once, and not before.
+fn quota_and_name(set: &Set) -> Judged {
+    let book = set.desk.book();
+    let held = usize::from(book.instance.is_some());
+    demand((book.quota, book.names.len()) == (i64::from(book.instance.is_some()), held), || {
+        format!("{held} instances hold {} places of the quota and the names {:?}", book.quota, book.names)
+    })
 }
 
 /// What is said is said once, and under an identifier of the run that caused it.
@@ -90,14 +127,15 @@ fn is_unwanted(instance: Option<&Instance>) -> bool {
 }
 
 /// Nobody works on the instance, and it is what it is said to be.
-pub(crate) fn at_rest(finish: &Finish, set: &Set) -> Judged {
+pub(super) fn at_rest(finish: &Finish, set: &Set) -> Judged {
     let provider = set.world.provider();
     let Some(instance) = set.desk.instance() else {
         return demand(provider.leftovers().is_empty(), || format!("it is gone and leaves {:?}", provider.leftovers()));
     };
     demand(instance.operation.is_none(), || format!("nothing is under way, and it names {:?}", instance.operation))?;
     let wish_holds = match instance.wanted {
-        Wanted::Running => true,
+        // What was called off or failed is not tried again by itself.
+        Wanted::Running => instance.state != State::Stopped || failed(finish),
         Wanted::Stopped => matches!(instance.state, State::Stopped | State::Failed),
         Wanted::Deleted => false,
     };
@@ -121,6 +159,11 @@ pub(crate) fn at_rest(finish: &Finish, set: &Set) -> Judged {
     }
 }
 
+fn failed(finish: &Finish) -> bool {
+    let mut all = std::iter::once(&finish.run).chain(&finish.followers);
+    all.any(|record| matches!(record.phase, Phase::Done { outcome: Outcome::Failed { .. } }))
+}
+
 /// Whether its gateway answers in the end, once it is seen that everything it has is there.
 fn in_place(instance: &Instance, provider: &Provider, wanted: MachineState, set: &Set) -> Result<bool, String> {
     let place = exactly_one_of_each(instance, provider)?;
@@ -131,7 +174,7 @@ fn in_place(instance: &Instance, provider: &Provider, wanted: MachineState, set:
 }
 
 /// One app, volume, machine and secret, and they belong together.
-fn exactly_one_of_each<'p>(instance: &Instance, provider: &'p Provider) -> Result<&'p flows::testing::FakeMachine, String> {
+fn exactly_one_of_each<'p>(instance: &Instance, provider: &'p Provider) -> Result<&'p crate::testing::FakeMachine, String> {
     let counts = [provider.apps.len(), provider.volumes.len(), provider.machines.len(), provider.secrets.len()];
     demand(counts == [1; 4], || format!("it has {:?}", provider.leftovers()))?;
     let place = instance.placement.as_ref().ok_or("it has no place")?;
@@ -146,11 +189,6 @@ fn exactly_one_of_each<'p>(instance: &Instance, provider: &'p Provider) -> Resul
     Ok(machine)
 }
 
-/// How a run came to its end.
-pub(crate) fn succeeded(record: &Record) -> bool {
-    matches!(record.phase, Phase::Done { outcome: Outcome::Succeeded })
-}
-
-pub(crate) fn demand(holds: bool, otherwise: impl FnOnce() -> String) -> Judged {
+pub(super) fn demand(holds: bool, otherwise: impl FnOnce() -> String) -> Judged {
     if holds { Ok(()) } else { Err(otherwise()) }
 }
