@@ -33,8 +33,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The parser's message may quote what stands in the item: it becomes one line of bounded length, as logs want it.
     pub(crate) fn corrupt(key: &crate::keys::Key, why: impl ToString) -> Self {
-        Self::Corrupt { key: format!("{} {}", key.pk, key.sk), why: why.to_string() }
+        const LONGEST: usize = 500;
+        let plain = |c: char| if c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) { ' ' } else { c };
+        Self::Corrupt { key: format!("{} {}", key.pk, key.sk), why: why.to_string().chars().take(LONGEST).map(plain).collect() }
     }
 }
 
@@ -128,7 +131,12 @@ where
             | "ProvisionedThroughputExceededException"
             | "RequestLimitExceeded"
             | "InternalServerError"
-            | "ServiceUnavailable",
+            | "ServiceUnavailable"
+            // Somebody's to mend, and mended without this program: no table, no rights, credentials that are over.
+            | "ResourceNotFoundException"
+            | "AccessDeniedException"
+            | "UnrecognizedClientException"
+            | "ExpiredTokenException",
         )
         | None => Failure::Final(StoreError::Unavailable { action, why }),
         Some(_) => Failure::Final(StoreError::Refused { action, why }),

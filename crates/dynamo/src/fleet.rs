@@ -1,7 +1,7 @@
 //! The live fleet, as health checks see it.
 
 use domain::{Instance, InstanceId, OperationId, OrganisationId, Region, State, Wanted};
-use flows::health::{SUSPECT_AFTER, Suspect};
+use flows::health::{SUSPECT_AFTER, Suspect, count_miss};
 use futures::future::try_join_all;
 
 use crate::Store;
@@ -35,7 +35,8 @@ pub struct Target {
 }
 
 impl Store {
-    /// One shard of the live fleet, of [`FLEET_SHARDS`](Self::FLEET_SHARDS).
+    /// One shard of the live fleet, of [`FLEET_SHARDS`](Self::FLEET_SHARDS). An instance that cannot be read is logged and passed over: it
+    /// must not keep its neighbours from being checked.
     ///
     /// # Errors
     /// The store failed.
@@ -46,38 +47,44 @@ impl Store {
             ..Query::default()
         };
         let items = self.query_all("reading the fleet", query, usize::MAX).await?;
-        items.iter().map(|item| target(item).ok_or_else(|| StoreError::corrupt(&crate::read::key_of(item), "no target"))).collect()
+        let read = |item| {
+            let target = target(item);
+            if target.is_none() {
+                let error = StoreError::corrupt(&crate::read::key_of(item), "it is nothing that could be checked");
+                tracing::error!(%error, "an instance was passed over");
+            }
+            target
+        };
+        Ok(items.iter().filter_map(read).collect())
     }
 
-    /// Counts a missed check: once per scheduled minute, up to three, the third of which makes a suspect. Never on an instance that has a
-    /// run or is degraded already. Returns the misses that stand.
+    /// Counts a missed check: once per scheduled minute, in a row with those before it, up to three, the third of which makes a suspect.
+    /// Never on an instance that has a run or is degraded already. Returns the misses that stand.
     ///
     /// # Errors
     /// The store failed.
     pub async fn record_miss(&self, target: &Target, minute: i64, why: &str) -> Result<u8, StoreError> {
         let key = keys::instance(&target.organisation, &target.instance);
-        let mut seen = target.misses;
+        if target.misses >= SUSPECT_AFTER || target.state != State::Running {
+            return Ok(target.misses);
+        }
+        // The index does not say when those before it were counted; mostly it was a minute ago.
+        let (mut seen, mut next) = (target.misses, target.misses + 1);
         for _ in 0..DECISIONS {
-            if seen >= SUSPECT_AFTER || target.state != State::Running {
-                return Ok(seen);
-            }
-            let expression = miss(seen, minute, target.region, self.clock.now());
+            let expression = miss(seen, next, minute, target.region, self.clock.now());
             let refused = match self.update_item("counting a miss", &key, &expression).await? {
                 Ok(_) => {
-                    tracing::info!(instance = %target.instance, misses = seen + 1, minute, why, "a check was missed");
-                    return Ok(seen + 1);
+                    tracing::info!(instance = %target.instance, misses = next, minute, why, "a check was missed");
+                    return Ok(next);
                 }
                 Err(refused) => refused,
             };
-            // The index lagged. What the item says decides: a count that moved on is met, anything else is none of our business.
-            let misses = refused.0.as_ref().and_then(|item| number_of::<u8>(item, "misses"));
-            match misses {
-                Some(misses)
-                    if misses != seen && refused.0.as_ref().and_then(|item| number_of::<i64>(item, "last_miss_minute")) < Some(minute) =>
-                {
-                    seen = misses;
-                }
-                misses => return Ok(misses.unwrap_or_default()),
+            // What the item says decides: a count that is another than the index said is met, anything else is none of our business.
+            let Some(item) = refused.0 else { return Ok(0) };
+            let misses = number_of(&item, "misses").unwrap_or_default();
+            match count_miss(misses, number_of(&item, "last_miss_minute"), minute) {
+                Some(counted) if (misses, counted) != (seen, next) => (seen, next) = (misses, counted),
+                _ => return Ok(misses),
             }
         }
         Err(kept_changing("counting a miss"))

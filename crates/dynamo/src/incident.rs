@@ -1,11 +1,14 @@
-//! The provider's incident, if one is open: a single small item.
+//! The provider's incident, if one is open, and the minute whose repairs were started: a single small item each.
 
 use flows::health::Incident;
 
+use uuid::Uuid;
+
 use crate::Store;
 use crate::error::StoreError;
-use crate::expression::Expression;
+use crate::expression::{Expression, number, text};
 use crate::keys;
+use crate::read::text_of;
 use crate::write::Item;
 
 impl Store {
@@ -38,5 +41,23 @@ impl Store {
         let mut item: Item = serde_dynamo::to_item(next).map_err(|error| StoreError::corrupt(&key, error))?;
         item.extend(key.attributes());
         Ok(self.put_item("writing the incident", item, &unchanged).await?.is_ok())
+    }
+
+    /// Takes a minute's repairs for the one sweep that asks first. `false`: those of this minute or of a later one are taken, or the
+    /// schedule's event was delivered twice.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn take_repairs(&self, minute: i64) -> Result<bool, StoreError> {
+        let taker = Uuid::new_v4().to_string();
+        let expression = Expression::new()
+            .set("minute", number(minute))
+            .set("taken_by", text(&*taker))
+            .when("attribute_not_exists(#pk) OR #minute < :minute");
+        // Refused by its own earlier try, whose answer was lost, it is taken all the same.
+        Ok(match self.update_item("taking a minute's repairs", &keys::repairs(), &expression).await? {
+            Ok(_) => true,
+            Err(refused) => refused.0.is_some_and(|item| text_of(&item, "taken_by") == Some(&*taker)),
+        })
     }
 }

@@ -5,7 +5,7 @@ use domain::{
     Climbed, Family, Health, Instance, InstanceId, InstanceName, OperationId, OrganisationId, Placement, PlanId, Region, Release, Rung,
     State, Trouble, Wanted,
 };
-use flows::health::SUSPECT_AFTER;
+use flows::health::{LONGEST_GAP_MINUTES, SUSPECT_AFTER};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,9 @@ impl Stored {
         let (organisation, id) =
             keys::parse_instance(&key.pk, &key.sk).ok_or_else(|| StoreError::corrupt(&key, "its key is not an instance's"))?;
         let rev = stored.rev;
+        if rev == u64::MAX {
+            return Err(StoreError::corrupt(&key, "it was written more often than can be counted"));
+        }
         Ok(Self { instance: stored.into_instance(organisation, id), rev })
     }
 
@@ -72,10 +75,11 @@ fn suspected_since(instance: &Instance) -> Option<Timestamp> {
     Timestamp::from_second(minute.checked_mul(60)?).ok()
 }
 
-/// The write of one more miss, the third of which makes a suspect.
-pub(crate) fn miss(seen: u8, minute: i64, region: Region, now: Timestamp) -> Expression {
+/// The write that makes so many misses of those that were seen, the third of which makes a suspect. Refused if the misses that stand are
+/// others, or were counted at another time than `next` assumes.
+pub(crate) fn miss(seen: u8, next: u8, minute: i64, region: Region, now: Timestamp) -> Expression {
     let expression = Expression::new()
-        .set("misses", number(seen + 1))
+        .set("misses", number(next))
         .set("last_miss_minute", number(minute))
         .set("updated_at", Moment::value(now))
         .assign("#rev = #rev + :one")
@@ -83,9 +87,17 @@ pub(crate) fn miss(seen: u8, minute: i64, region: Region, now: Timestamp) -> Exp
         .when("attribute_exists(#fleet_shard) AND #state = :running")
         .text(":running", State::Running.as_str())
         .when("#misses = :seen")
-        .number(":seen", seen)
-        .when("attribute_not_exists(#last_miss_minute) OR #last_miss_minute < :last_miss_minute");
-    if seen + 1 < SUSPECT_AFTER {
+        .number(":seen", seen);
+    let expression = match (seen, next) {
+        (0, _) => expression.when("attribute_not_exists(#last_miss_minute) OR #last_miss_minute < :last_miss_minute"),
+        (_, 1) => expression.when("attribute_not_exists(#last_miss_minute) OR #last_miss_minute < :oldest"),
+        _ => expression.when("#last_miss_minute >= :oldest AND #last_miss_minute < :last_miss_minute"),
+    };
+    let expression = match seen {
+        0 => expression,
+        _ => expression.number(":oldest", minute.saturating_sub(LONGEST_GAP_MINUTES)),
+    };
+    if next < SUSPECT_AFTER {
         return expression;
     }
     let since = Timestamp::from_second(minute.saturating_mul(60)).unwrap_or(now);

@@ -10,6 +10,7 @@
 //! | run | `org_….op_…` | `RUN` |
 //! | notice | `org_….op_…` | `NOTICE#` and its place |
 //! | incident | `INCIDENT` | `INCIDENT` |
+//! | last minute of repairs | `REPAIRS` | `REPAIRS` |
 //!
 //! Whatever belongs to an organisation has it in `pk`, so that a foreign identifier finds nothing. Runs have a partition of their own
 //! each: they are written most. Three sparse indexes hold what is looked for without its key: only items that have the index's key
@@ -121,6 +122,11 @@ pub(crate) fn notice(id: &str) -> Option<Key> {
 
 pub(crate) fn incident() -> Key {
     Key::new("INCIDENT", "INCIDENT")
+}
+
+/// The last minute whose repairs were started.
+pub(crate) fn repairs() -> Key {
+    Key::new("REPAIRS", "REPAIRS")
 }
 
 /// The organisation and the instance that an index entry points at.

@@ -28,6 +28,7 @@ mod notices;
 mod operations;
 mod read;
 mod run_item;
+mod schema;
 mod settle;
 mod table;
 mod write;
@@ -45,6 +46,7 @@ pub use fleet::Target;
 pub use flows::health::{Incident, Suspect};
 pub use idempotency::IdempotencyKey;
 pub use instances::{Page, Patch};
+pub use notices::DueNotice;
 pub use table::{IndexDescription, TableDescription, create_table, table_description};
 
 /// What calls go to.

@@ -10,6 +10,7 @@ use crate::expression::{Expression, number, text};
 use crate::keys::{self, EXPIRES_AT, Key, OVERDUE_AT, OVERDUE_SHARD};
 use crate::moment::{Moment, expired, expiry};
 use crate::read::{Query, key_of, number_of};
+use crate::schema::known;
 use crate::write::Item;
 
 /// When a notice was delivered.
@@ -18,14 +19,52 @@ const DELIVERED_AT: &str = "delivered_at";
 /// How long a delivered notice is kept, so that a repetition is recognised: 30 days.
 const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
+/// A notice that waits to be delivered, as an index shows it: maybe a moment ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueNotice {
+    /// What caused it: the message that asks for its delivery.
+    pub cause: String,
+    /// Since when it is due.
+    pub due_at: Timestamp,
+    /// How often it was put off.
+    pub wakes: u32,
+    key: Key,
+}
+
 impl Store {
-    /// Notices that were recorded before a moment and not delivered, oldest first.
+    /// Notices that are due by a moment: recorded and not delivered, or put off until then. Those that have been due longest come first,
+    /// so that what nobody can take, and is put off again and again, never stands before what is recorded later.
     ///
     /// # Errors
     /// The store failed.
-    pub async fn undelivered(&self, older_than: Timestamp, limit: u32) -> Result<Vec<Notice>, StoreError> {
-        let due = self.due(keys::notice_shard, Some(older_than), limit as usize).await?;
-        let wanted: Vec<Key> = due.iter().map(key_of).collect();
+    pub async fn due_notices(&self, until: Timestamp, limit: usize) -> Result<Vec<DueNotice>, StoreError> {
+        let mut due: Vec<DueNotice> = self.due(keys::notice_shard, Some(until), limit).await?.iter().filter_map(due_notice).collect();
+        due.sort_by(|a, b| (a.due_at, &a.key.pk, &a.key.sk).cmp(&(b.due_at, &b.key.pk, &b.key.sk)));
+        due.truncate(limit);
+        Ok(due)
+    }
+
+    /// Puts a notice off. `false`: it was delivered, or another sweep put it off first.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn postpone_notice(&self, seen: &DueNotice, until: Timestamp) -> Result<bool, StoreError> {
+        let expression = Expression::new()
+            .set(OVERDUE_AT, Moment::value(until))
+            .assign("#wakes = #wakes + :one")
+            .number(":one", 1)
+            .when("#overdue_at = :seen")
+            .value(":seen", Moment::value(seen.due_at));
+        Ok(self.update_item("putting a notice off", &seen.key, &expression).await?.is_ok())
+    }
+
+    /// Notices that were not delivered and are due by a moment, oldest first. Whoever wants to see all of them asks for a moment that is
+    /// far ahead.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn undelivered(&self, until: Timestamp, limit: u32) -> Result<Vec<Notice>, StoreError> {
+        let wanted: Vec<Key> = self.due_notices(until, limit as usize).await?.into_iter().map(|due| due.key).collect();
         let mut notices = Vec::new();
         for item in self.get_all("reading notices", &wanted).await? {
             // The index lags: what has been delivered meanwhile is not due.
@@ -34,7 +73,6 @@ impl Store {
             }
         }
         notices.sort_by(|a, b| (a.recorded_at, &a.id).cmp(&(b.recorded_at, &b.id)));
-        notices.truncate(limit as usize);
         Ok(notices)
     }
 
@@ -112,7 +150,13 @@ fn item(notice: &Notice) -> Result<Item, StoreError> {
     Ok(item)
 }
 
+fn due_notice(item: &Item) -> Option<DueNotice> {
+    let due_at = item.get(OVERDUE_AT).and_then(Moment::parse)?;
+    let key = key_of(item);
+    Some(DueNotice { cause: key.pk.clone(), due_at, wakes: number_of(item, "wakes").unwrap_or_default(), key })
+}
+
 fn parse(item: Item) -> Result<Notice, StoreError> {
-    let key = key_of(&item);
+    let (key, item) = (key_of(&item), known(item)?);
     serde_dynamo::from_item(item).map_err(|error| StoreError::corrupt(&key, error))
 }

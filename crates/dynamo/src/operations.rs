@@ -60,21 +60,47 @@ impl Store {
         Ok(Page { items, next: ids.last().copied().filter(|_| more) })
     }
 
-    /// Runs that wait for a person, those that wait longest first, at most `limit` of them.
+    /// Runs that wait for a person, those that wait longest first, at most `limit` of them. One that cannot be read is logged and passed
+    /// over: it must not keep the others from being seen.
     ///
     /// # Errors
     /// The store failed.
     pub async fn parked(&self, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let waiting = self.due(keys::parked_shard, None, limit).await?;
-        let wanted: Vec<Key> = waiting.iter().map(key_of).collect();
-        let now = self.clock.now();
         let mut parked = Vec::new();
-        for item in self.get_all("reading parked runs", &wanted).await? {
-            // The index lags: somebody may have come meanwhile.
-            parked.extend(run_item::parse(item, now)?.filter(|run| matches!(run.phase, Phase::Parked { .. })));
+        for run in self.runs_in(keys::parked_shard, limit).await? {
+            match run {
+                Ok(run) => parked.push(run),
+                Err(error) => tracing::error!(%error, "a run that waits for a person was passed over"),
+            }
         }
+        // The index lags: somebody may have come meanwhile.
+        parked.retain(|run| matches!(run.phase, Phase::Parked { .. }));
         parked.sort_by_key(|run| run.updated_at);
         parked.truncate(limit);
         Ok(parked)
+    }
+
+    /// Every run that is live or parked.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn under_way(&self) -> Result<Vec<Record>, StoreError> {
+        let (live, parked) = futures::try_join!(self.runs_in(keys::run_shard, usize::MAX), self.runs_in(keys::parked_shard, usize::MAX))?;
+        let mut runs = live.into_iter().chain(parked).collect::<Result<Vec<_>, _>>()?;
+        runs.retain(|run| !matches!(run.phase, Phase::Done { .. }));
+        // One that was parked between the two looks is in both.
+        runs.sort_by(|a, b| a.id.cmp(&b.id));
+        runs.dedup_by(|a, b| a.id == b.id);
+        Ok(runs)
+    }
+
+    /// The runs that the index of due things has in these shards, at most `limit` of each, as they stand now, or why they
+    /// cannot be read.
+    async fn runs_in(&self, shard: fn(u32) -> String, limit: usize) -> Result<Vec<Result<Record, StoreError>>, StoreError> {
+        let indexed = self.due(shard, None, limit).await?;
+        let wanted: Vec<Key> = indexed.iter().map(key_of).collect();
+        let now = self.clock.now();
+        let items = self.get_all("reading runs", &wanted).await?;
+        Ok(items.into_iter().filter_map(|item| run_item::parse(item, now).transpose()).collect())
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use crate::error::{Failure, StoreError, classify};
 use crate::expression::Expression;
 use crate::keys::{self, Key};
+use crate::schema::known;
 use crate::write::Item;
 use crate::{Store, Way};
 
@@ -37,10 +38,13 @@ impl Store {
         let client = match &self.way {
             Way::Dynamo(client) => client,
             #[cfg(feature = "testing")]
-            Way::Memory(table) => return table.get(action, key).await.map_err(|failure| unavailable(action, failure)),
+            Way::Memory(table) => {
+                let item = table.get(action, key).await.map_err(|failure| unavailable(action, failure))?;
+                return item.map(known).transpose();
+            }
         };
         let sent = client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).consistent_read(true).send().await;
-        sent.map(|answer| answer.item).map_err(|error| unavailable(action, classify(action, &error)))
+        sent.map_err(|error| unavailable(action, classify(action, &error)))?.item.map(known).transpose()
     }
 
     /// One item, as it was a moment ago, for half the price.
@@ -48,18 +52,24 @@ impl Store {
         let client = match &self.way {
             Way::Dynamo(client) => client,
             #[cfg(feature = "testing")]
-            Way::Memory(table) => return table.get(action, key).await.map_err(|failure| unavailable(action, failure)),
+            Way::Memory(table) => {
+                let item = table.get(action, key).await.map_err(|failure| unavailable(action, failure))?;
+                return item.map(known).transpose();
+            }
         };
         let sent = client.get_item().table_name(&*self.table).set_key(Some(key.attributes())).send().await;
-        sent.map(|answer| answer.item).map_err(|error| unavailable(action, classify(action, &error)))
+        sent.map_err(|error| unavailable(action, classify(action, &error)))?.item.map(known).transpose()
     }
 
-    /// The items of these keys that are there, in no order.
+    /// The items of these keys that are there, in no order. Whoever parses one asks whether its form is [`known`]: they may be of many
+    /// owners, and one that is not to be read must not keep the others from being read.
     pub(crate) async fn get_all(&self, action: &'static str, wanted: &[Key]) -> Result<Vec<Item>, StoreError> {
         let client = match &self.way {
             Way::Dynamo(client) => client,
             #[cfg(feature = "testing")]
-            Way::Memory(table) => return table.get_all(action, wanted).await.map_err(|failure| unavailable(action, failure)),
+            Way::Memory(table) => {
+                return table.get_all(action, wanted).await.map_err(|failure| unavailable(action, failure));
+            }
         };
         let mut items = Vec::new();
         for batch in wanted.chunks(BATCH) {
@@ -86,7 +96,10 @@ impl Store {
         let client = match &self.way {
             Way::Dynamo(client) => client,
             #[cfg(feature = "testing")]
-            Way::Memory(table) => return table.query(action, query).await.map_err(|failure| unavailable(action, failure)),
+            Way::Memory(table) => {
+                let found = table.query(action, query).await.map_err(|failure| unavailable(action, failure))?;
+                return Ok(Found { items: found.items.into_iter().map(known).collect::<Result<_, _>>()?, next: found.next });
+            }
         };
         let sent = client
             .query()
@@ -103,7 +116,8 @@ impl Store {
             .send()
             .await;
         let answer = sent.map_err(|error| unavailable(action, classify(action, &error)))?;
-        Ok(Found { items: answer.items.unwrap_or_default(), next: answer.last_evaluated_key })
+        let items = answer.items.unwrap_or_default().into_iter().map(known).collect::<Result<_, _>>()?;
+        Ok(Found { items, next: answer.last_evaluated_key })
     }
 
     /// Every page, or as many as it takes to have `most` items.

@@ -11,6 +11,7 @@ use crate::expression::{Expression, number, text};
 use crate::keys::{self, Key};
 use crate::moment::{Moment, expired};
 use crate::read::key_of;
+use crate::schema::known;
 use crate::write::Item;
 
 /// How long an ended run can be read: 90 days.
@@ -102,7 +103,7 @@ fn due(record: &Record) -> Option<(String, Timestamp)> {
 
 /// Reads a run, unless its time is over.
 pub(crate) fn parse(item: Item, now: Timestamp) -> Result<Option<Record>, StoreError> {
-    let key = key_of(&item);
+    let (key, item) = (key_of(&item), known(item)?);
     let run: RunItem = serde_dynamo::from_item(item).map_err(|error| StoreError::corrupt(&key, error))?;
     if expired(run.expires_at, now) {
         return Ok(None);

@@ -17,6 +17,7 @@ use uuid::Uuid;
 use crate::error::{Failure, StoreError, classify};
 use crate::expression::Expression;
 use crate::keys::Key;
+use crate::schema::stamped;
 use crate::{Store, Way};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -96,6 +97,7 @@ impl Store {
         item: Item,
         expression: &Expression,
     ) -> Result<Result<(), Refused>, StoreError> {
+        let item = stamped(item);
         let send = || async {
             let client = match &self.way {
                 Way::Dynamo(client) => client,
@@ -189,7 +191,7 @@ impl Store {
     pub(crate) fn putting(&self, item: Item, expression: &Expression) -> TransactWriteItem {
         let put = Put::builder()
             .table_name(&*self.table)
-            .set_item(Some(item))
+            .set_item(Some(stamped(item)))
             .set_condition_expression(expression.condition())
             .set_expression_attribute_names(expression.names())
             .set_expression_attribute_values(expression.values())

@@ -73,8 +73,4 @@ impl Index {
         let first = (partition.to_owned(), Sort::Number(i128::MIN), Primary::default());
         self.entries.range(first..).take_while(|((found, ..), _)| found == partition).map(|(_, entry)| entry).collect()
     }
-
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Item> {
-        self.entries.values()
-    }
 }

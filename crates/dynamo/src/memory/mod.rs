@@ -24,6 +24,17 @@ use durable::Clock;
 use crate::memory::shelf::Shelf;
 pub use crate::memory::weather::{Calm, Fate, Forecast, Weather};
 
+/// An entry of an index that is another one since a write.
+#[derive(Debug, Clone)]
+pub struct EntryChange {
+    /// The index's name.
+    pub index: &'static str,
+    /// The primary key of its item.
+    pub key: (String, String),
+    /// The entry; none where there is none any more.
+    pub entry: Option<HashMap<String, AttributeValue>>,
+}
+
 /// A table in memory. Clones share it.
 #[derive(Clone)]
 pub struct MemoryTable {
@@ -56,12 +67,17 @@ impl MemoryTable {
         self.shelf().partition(partition, beginning).into_iter().for_each(show);
     }
 
-    /// How many entries of an index are so, as they will be once it has caught up.
+    /// The item with these keys.
     #[must_use]
-    pub fn count(&self, index: &str, is_so: impl Fn(&HashMap<String, AttributeValue>) -> bool) -> usize {
-        let mut shelf = self.shelf();
-        shelf.catch_up(None);
-        shelf.index(index).entries().filter(|entry| is_so(entry)).count()
+    pub fn item(&self, pk: &str, sk: &str) -> Option<HashMap<String, AttributeValue>> {
+        self.shelf().get(&(pk.to_owned(), sk.to_owned())).cloned()
+    }
+
+    /// What has become of the indexes' entries since this was last asked, as they will be once they have caught up. It is collected from
+    /// the first time on.
+    #[must_use]
+    pub fn changes(&self) -> Vec<EntryChange> {
+        self.shelf().followed.replace(Vec::new()).unwrap_or_default()
     }
 
     /// How many writes were carried out.

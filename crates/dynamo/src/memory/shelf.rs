@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::keys::Key;
+use crate::memory::EntryChange;
 use crate::memory::condition::{Condition, Meaning};
 use crate::memory::index::{Index, Primary, primary};
 use crate::memory::update::Update;
@@ -21,6 +22,8 @@ pub(crate) struct Shelf {
     /// Transactions that were carried out, by their tokens.
     pub(crate) tokens: HashSet<String>,
     pub(crate) writes: u64,
+    /// What indexes will show, for whoever follows them.
+    pub(crate) followed: Option<Vec<EntryChange>>,
     conditions: HashMap<String, Arc<Condition>>,
     updates: HashMap<String, Arc<Update>>,
 }
@@ -56,6 +59,7 @@ impl Shelf {
             late: VecDeque::new(),
             tokens: HashSet::new(),
             writes: 0,
+            followed: None,
             conditions: HashMap::new(),
             updates: HashMap::new(),
         }
@@ -124,6 +128,9 @@ impl Shelf {
             let before = self.items.get(&key).and_then(|item| index.entry(item));
             let entry = next.as_ref().and_then(|item| index.entry(item));
             if before != entry {
+                if let Some(followed) = &mut self.followed {
+                    followed.push(EntryChange { index: index.description.name, key: key.clone(), entry: entry.clone() });
+                }
                 self.late.push_back(Late { seen_at, index: place, key: key.clone(), entry });
             }
         }
