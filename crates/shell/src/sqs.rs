@@ -9,6 +9,8 @@ use tracing::Instrument;
 
 use crate::assembly::Assembly;
 use crate::chain::Chain;
+use crate::export::flush;
+use crate::metrics::measure;
 use crate::trace::{TRACEPARENT, TraceContext};
 
 /// Handles each record of a batch, in the trace of whoever sent it, and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
@@ -24,7 +26,7 @@ where
         let trace = trace.and_then(TraceContext::of_traceparent).unwrap_or_else(TraceContext::begin);
         let message = record.message_id.unwrap_or_default();
         let span = tracing::info_span!("message", %message);
-        if let Err(error) = trace.within(async { handle(record.body.unwrap_or_default()).instrument(span).await }).await {
+        if let Err(error) = trace.within("message", async { handle(record.body.unwrap_or_default()).instrument(span).await }).await {
             tracing::error!(%message, error = %Chain(&error), "a message was not handled");
             response.batch_item_failures.push(failed(message));
         }
@@ -47,11 +49,16 @@ where
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let deadline = deadline.unwrap_or_else(Timestamp::now);
-        Ok::<_, Error>(match worker.get().await {
+        let response = match worker.get().await {
             // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
             Ok(worker) => each_record(event.payload, |body| Box::pin(handle(worker.clone(), body, deadline))).await,
             Err(_) => every_record_failed(event.payload),
-        })
+        };
+        if !response.batch_item_failures.is_empty() {
+            measure(&[("MessagesFailed", response.batch_item_failures.len())]);
+        }
+        flush().await;
+        Ok::<_, Error>(response)
     }))
     .await
 }

@@ -3,8 +3,11 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use tracing::Instrument as _;
 use uuid::Uuid;
+
+use crate::export::{self, Span};
 
 /// The header, and the attribute of a queue's message, that carries the context.
 pub const TRACEPARENT: &str = "traceparent";
@@ -17,10 +20,15 @@ tokio::task_local! {
     static CURRENT: TraceContext;
 }
 
-/// A trace, and whether somebody upstream records it.
+/// The trace that some work belongs to, and the work's own place in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     trace: u128,
+    /// This work.
+    span: u64,
+    /// What caused it.
+    parent: Option<u64>,
+    /// Whether it is recorded.
     sampled: bool,
 }
 
@@ -31,11 +39,11 @@ impl TraceContext {
         let mut parts = value.split('-');
         let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         let version = hex(version, 2)?;
-        if version == 0xff || (version == 0 && parts.next().is_some()) || hex(parent, 16)? == 0 {
+        if version == 0xff || (version == 0 && parts.next().is_some()) {
             return None;
         }
-        let sampled = hex(flags, 2)? & 1 == 1;
-        Some(Self { trace: hex(trace, 32).filter(|trace| *trace != 0)?, sampled })
+        let (trace, parent) = (hex(trace, 32).filter(|trace| *trace != 0)?, hex(parent, 16).filter(|parent| *parent != 0)?);
+        Some(Self { trace, span: fresh(), parent: u64::try_from(parent).ok(), sampled: hex(flags, 2)? & 1 == 1 })
     }
 
     /// The context that AWS's own header describes: `Root=1-<8 digits>-<24 digits>;Parent=…;Sampled=1`.
@@ -44,13 +52,14 @@ impl TraceContext {
         let field = |name: &str| value.split(';').find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='));
         let (time, random) = field("Root")?.strip_prefix("1-")?.split_once('-')?;
         let trace = hex(time, 8)? << 96 | hex(random, 24)?;
-        (trace != 0).then(|| Self { trace, sampled: field("Sampled") == Some("1") })
+        let parent = field("Parent").and_then(|parent| u64::try_from(hex(parent, 16)?).ok());
+        (trace != 0).then(|| Self { trace, span: fresh(), parent, sampled: field("Sampled") == Some("1") })
     }
 
-    /// A trace that begins here.
+    /// A trace that begins here. It is recorded if this process can tell anybody.
     #[must_use]
     pub fn begin() -> Self {
-        Self { trace: Uuid::new_v4().as_u128(), sampled: false }
+        Self { trace: Uuid::new_v4().as_u128(), span: fresh(), parent: None, sampled: export::is_configured() }
     }
 
     /// The context of the work that is being done, if it has one.
@@ -59,17 +68,22 @@ impl TraceContext {
         CURRENT.try_with(|current| *current).ok()
     }
 
-    /// A `traceparent` for a call that is made now.
+    /// The `traceparent` of a call that this work makes.
     #[must_use]
     pub fn traceparent(self) -> String {
-        // The parent of what is called is this call, of which nothing else needs to know; all zeros would be no identifier.
-        let (span, _) = Uuid::new_v4().as_u64_pair();
-        format!("00-{self}-{:016x}-{:02x}", span | 1, u8::from(self.sampled))
+        format!("00-{self}-{:016x}-{:02x}", self.span, u8::from(self.sampled))
     }
 
-    /// Does work in this context: its log lines have the trace's identifier, and its calls pass it on.
-    pub async fn within<F: Future>(self, work: F) -> F::Output {
-        CURRENT.scope(self, work.instrument(tracing::info_span!("trace", trace_id = %self))).await
+    /// Does work, which has a name, in this context: its log lines have the trace's identifier, its calls pass it on, and it is told to a
+    /// collector if one is configured and the trace is recorded.
+    pub async fn within<F: Future>(self, name: &'static str, work: F) -> F::Output {
+        let began = Timestamp::now();
+        let done = CURRENT.scope(self, work.instrument(tracing::info_span!("trace", trace_id = %self))).await;
+        if self.sampled {
+            let Self { trace, span: id, parent, .. } = self;
+            export::note(Span { trace, id, parent, name, began, ended: Timestamp::now() });
+        }
+        done
     }
 }
 
@@ -77,6 +91,11 @@ impl fmt::Display for TraceContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:032x}", self.trace)
     }
+}
+
+/// An identifier of a piece of work; all zeros would be none.
+fn fresh() -> u64 {
+    Uuid::new_v4().as_u64_pair().0 | 1
 }
 
 /// A number of exactly so many lowercase hexadecimal digits.
@@ -96,8 +115,9 @@ mod tests {
         let context = TraceContext::of_traceparent(&format!("00-{TRACE}-00f067aa0ba902b7-01")).unwrap();
         let passed = context.traceparent();
         assert!(passed.starts_with(&format!("00-{TRACE}-")) && passed.ends_with("-01"), "{passed}");
-        assert!(!passed.contains("00f067aa0ba902b7"));
-        assert_eq!(TraceContext::of_traceparent(&passed), Some(context));
+        assert_eq!(context.parent, Some(0x00f0_67aa_0ba9_02b7));
+        let next = TraceContext::of_traceparent(&passed).unwrap();
+        assert_eq!((next.trace, next.parent), (context.trace, Some(context.span)));
     }
 
     #[test]
@@ -126,6 +146,7 @@ mod tests {
         let context = TraceContext::of_aws("Root=1-67891233-abcdef012345678912345678;Parent=53995c3f42cd8ad8;Sampled=1").unwrap();
         assert_eq!(context.to_string(), "67891233abcdef012345678912345678");
         assert!(context.traceparent().ends_with("-01"));
+        assert_eq!(context.parent, Some(0x5399_5c3f_42cd_8ad8));
         for bad in ["", "Root=", "Root=2-67891233-abcdef012345678912345678", "Root=1-67891233-abc", "Parent=53995c3f42cd8ad8"] {
             assert_eq!(TraceContext::of_aws(bad), None, "{bad}");
         }
@@ -134,7 +155,7 @@ mod tests {
     #[tokio::test]
     async fn work_in_a_context_knows_it_and_other_work_does_not() {
         let context = TraceContext::begin();
-        assert_eq!(context.within(async { TraceContext::current() }).await, Some(context));
+        assert_eq!(context.within("work", async { TraceContext::current() }).await, Some(context));
         assert_eq!(TraceContext::current(), None);
     }
 }

@@ -84,12 +84,13 @@ pub fn service(api: Assembly<Router>) -> Router {
     let unavailable = async || Problem::unavailable(SOON);
     let away = edge::dress(Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable)));
     Router::new().fallback(async move |request: Request| {
-        trace(request.headers())
-            .within(async move {
-                let router = api.get().await.map_or(away, |router| Router::clone(&router));
-                router.oneshot(request).await
-            })
-            .await
+        let work = trace(request.headers()).within("request", async move {
+            let router = api.get().await.map_or(away, |router| Router::clone(&router));
+            router.oneshot(request).await
+        });
+        let answer = work.await;
+        shell::flush().await;
+        answer
     })
 }
 

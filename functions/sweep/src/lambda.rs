@@ -5,7 +5,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use shell::{
     Assembly, AssemblyError, Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, QueueSettings, Reader, SqsQueue, StoreSettings,
-    SystemClock,
+    SystemClock, TraceContext,
 };
 
 use crate::Sweep;
@@ -70,7 +70,10 @@ pub async fn serve(sweep: Assembly<Sweep>) -> Result<(), Error> {
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Tick>| {
         let sweep = sweep.get().await?;
         // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
-        let minute = Box::pin(sweep.minute(event.payload.time)).await?;
+        let minute = TraceContext::begin().within("minute", Box::pin(sweep.minute(event.payload.time))).await;
+        shell::flush().await;
+        let minute = minute?;
+        shell::measure(&[("SweepCompleted", 1), ("RepairsStarted", minute.repairs)]);
         tracing::info!(?minute, "swept");
         Ok::<_, Error>(())
     }))

@@ -8,11 +8,12 @@ mod weigh;
 
 pub use lambda::{Settings, Tick, from_environment, serve};
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use durable::{Engine, Phase, SweepReport};
 use dynamo::{Store, StoreError};
-use flows::health::ShardCheck;
+use flows::health::{ShardCheck, weighing_minute};
 use flows::ports::Queue;
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,10 +24,13 @@ const MOST_RUNS: usize = 1000;
 const MOST_PARKED: usize = 100;
 
 /// Notices that one minute sends again.
-const MOST_NOTICES: u32 = 100;
+const MOST_NOTICES: usize = 100;
 
 /// A notice is sent as soon as its run ends; one that is still undelivered after this long is sent again.
 const NOTICE_PATIENCE: SignedDuration = SignedDuration::from_secs(60);
+
+/// No notice is left alone for longer.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the sweep works with.
 pub struct Sweep {
@@ -66,15 +70,12 @@ impl Sweep {
     /// # Errors
     /// If a part failed; all the others have been done.
     pub async fn minute(&self, scheduled: Timestamp) -> Result<Minute, SweepError> {
-        let minute = scheduled.as_second().div_euclid(60);
+        let minute = minute_of(scheduled);
         let now = self.engine.clock.now();
         let mut done = Minute::default();
         let mut failed = Vec::new();
 
-        match self.engine.sweep(MOST_RUNS).await {
-            Ok(report) => done.runs = report,
-            Err(error) => failed.push(format!("overdue runs: {error}")),
-        }
+        self.wake_runs(&mut done, &mut failed).await;
         for shard in 0..Store::FLEET_SHARDS {
             let check = serde_json::to_string(&ShardCheck { shard, minute }).expect("two numbers");
             match self.health.send(&check).await {
@@ -82,16 +83,48 @@ impl Sweep {
                 Err(error) => failed.push(format!("shard {shard}: {error}")),
             }
         }
-        done.repairs = self.weigh(minute, now, &mut failed).await;
+        done.repairs = self.weigh(weighing_minute(minute, minute_of(now)), now, &mut failed).await;
+        self.follow_up(now, &mut done, &mut failed).await;
+        if failed.is_empty() { Ok(done) } else { Err(SweepError(failed)) }
+    }
+
+    /// What a platform needs that has just been started on one computer: its runs and its notices, and nothing about health. Every
+    /// gateway on it is still booting, and a check of each would be a miss that says nothing.
+    ///
+    /// # Errors
+    /// If a part failed; all the others have been done.
+    pub async fn begin(&self) -> Result<Minute, SweepError> {
+        let (mut done, mut failed) = (Minute::default(), Vec::new());
+        self.wake_runs(&mut done, &mut failed).await;
+        self.follow_up(self.engine.clock.now(), &mut done, &mut failed).await;
+        if failed.is_empty() { Ok(done) } else { Err(SweepError(failed)) }
+    }
+
+    async fn wake_runs(&self, done: &mut Minute, failed: &mut Vec<String>) {
+        match self.engine.sweep(MOST_RUNS).await {
+            Ok(report) => {
+                shell::measure(&[("OverdueRuns", report.overdue)]);
+                done.runs = report;
+            }
+            Err(error) => failed.push(format!("overdue runs: {error}")),
+        }
+    }
+
+    async fn follow_up(&self, now: Timestamp, done: &mut Minute, failed: &mut Vec<String>) {
         match self.resend_notices(now).await {
-            Ok(notices) => done.notices = notices,
+            Ok(notices) => {
+                done.notices = notices;
+                shell::measure(&[("UndeliveredNotices", notices)]);
+            }
             Err(error) => failed.push(format!("notices: {error}")),
         }
         match self.call_about_parked_runs().await {
-            Ok(parked) => done.parked = parked,
+            Ok(parked) => {
+                done.parked = parked;
+                shell::measure(&[("ParkedRuns", parked)]);
+            }
             Err(error) => failed.push(format!("parked runs: {error}")),
         }
-        if failed.is_empty() { Ok(done) } else { Err(SweepError(failed)) }
     }
 
     /// Says of every run that waits for a person that it does, every minute until one has come: the worker that parked it may have died
@@ -106,14 +139,44 @@ impl Sweep {
         Ok(parked.len())
     }
 
+    /// Sends what is still undelivered again, each notice less and less often: those that nobody can take must not stand before those
+    /// that somebody would.
     async fn resend_notices(&self, now: Timestamp) -> Result<usize, Box<dyn std::error::Error + Send + Sync>> {
-        let undelivered = self.store.undelivered(now - NOTICE_PATIENCE, MOST_NOTICES).await?;
         // One message per cause: the notifier delivers all of its notices.
-        let causes: std::collections::BTreeSet<_> =
-            undelivered.iter().filter_map(|notice| notice.id.rsplit_once('-').map(|(cause, _)| cause.to_owned())).collect();
-        for cause in &causes {
-            self.notices.send(cause).await?;
+        let (mut causes, mut notices) = (BTreeSet::new(), 0);
+        for due in self.store.due_notices(now - NOTICE_PATIENCE, MOST_NOTICES).await? {
+            // Put off first and sent second: if this sweep dies in between, a later one finds it.
+            if self.store.postpone_notice(&due, now + pause_after(due.wakes) - NOTICE_PATIENCE).await? {
+                notices += 1;
+                causes.insert(due.cause);
+            }
         }
-        Ok(undelivered.len())
+        let mut sent = Ok(notices);
+        for cause in &causes {
+            if let Err(error) = self.notices.send(cause).await {
+                sent = Err(error.into());
+            }
+        }
+        sent
+    }
+}
+
+fn minute_of(moment: Timestamp) -> i64 {
+    moment.as_second().div_euclid(60)
+}
+
+/// How long a notice is left alone after it was sent so many times in vain: 60, 120, 240 s… up to an hour.
+fn pause_after(wakes: u32) -> SignedDuration {
+    NOTICE_PATIENCE.saturating_mul(1 << wakes.min(6)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_is_left_alone_for_longer_each_time_and_never_for_more_than_an_hour() {
+        let pauses = [0, 1, 2, 5, 6, 7, u32::MAX].map(|wakes| pause_after(wakes).as_secs());
+        assert_eq!(pauses, [60, 120, 240, 1920, 3600, 3600, 3600]);
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use domain::{Notice, Region};
 use dynamo::{Store, StoreError};
-use flows::health::{Incident, Judgement, Suspect, weigh};
+use flows::health::{Incident, Judgement, Live, Suspect, weigh};
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
 
 use crate::Sweep;
 
-/// Notices that are recorded at the same time.
+/// Notices that are recorded, and repairs that are started, at the same time.
 const AT_ONCE: usize = 32;
 
 impl Sweep {
@@ -18,31 +18,56 @@ impl Sweep {
     pub(crate) async fn weigh(&self, minute: i64, now: Timestamp, failed: &mut Vec<String>) -> usize {
         let (judgement, suspects) = match self.judge(minute).await {
             Ok(Some(judged)) => judged,
-            Ok(None) => return 0,
+            Ok(None) => {
+                shell::measure(&[("ProviderIncidents", 0)]);
+                return 0;
+            }
             Err(error) => {
                 failed.push(format!("suspects: {error}"));
                 return 0;
             }
         };
         let Judgement { incident, opened, repair } = judgement;
+        shell::measure(&[("ProviderIncidents", usize::from(incident.is_some()))]);
         if let Some(incident) = &incident {
             if opened {
                 alarm(incident);
             }
             self.announce(incident, &suspects, now, failed).await;
         }
-        let mut started = 0;
-        for suspect in &repair {
-            match self.store.start_repair(&suspect.organisation, &suspect.instance).await {
-                Ok(Some(record)) => {
-                    self.engine.start_sent(&record.id).await;
-                    started += 1;
-                }
-                Ok(None) => {}
-                Err(error) => failed.push(format!("the repair of {}: {error}", suspect.instance)),
+        match self.start(repair, minute, failed).await {
+            Ok(started) => started,
+            Err(error) => {
+                failed.push(format!("suspects: {error}"));
+                0
             }
         }
-        started
+    }
+
+    /// Starts a minute's repairs. The schedule may deliver its event twice, and a second batch in one minute would be more than the brake
+    /// allows: whichever sweep takes the minute has them all. What it then fails to start is left for the next minute.
+    async fn start(&self, repair: Vec<Suspect>, minute: i64, failed: &mut Vec<String>) -> Result<usize, StoreError> {
+        if repair.is_empty() || !self.store.take_repairs(minute).await? {
+            return Ok(0);
+        }
+        let mut started = 0;
+        let mut all = stream::iter(repair).map(|suspect| self.repair(suspect)).buffer_unordered(AT_ONCE);
+        while let Some(one) = all.next().await {
+            match one {
+                Ok(is_new) => started += usize::from(is_new),
+                Err(failure) => failed.push(failure),
+            }
+        }
+        Ok(started)
+    }
+
+    async fn repair(&self, suspect: Suspect) -> Result<bool, String> {
+        let started = self.store.start_repair(&suspect.organisation, &suspect.instance).await;
+        let record = started.map_err(|error| format!("the repair of {}: {error}", suspect.instance))?;
+        if let Some(record) = &record {
+            self.engine.start_sent(&record.id).await;
+        }
+        Ok(record.is_some())
     }
 
     /// What this minute's suspects come to; nothing if there are none, or another sweep was faster.
@@ -62,11 +87,13 @@ impl Sweep {
         Ok(decided.then_some((judgement, suspects)))
     }
 
-    async fn fleet_by_region(&self) -> Result<BTreeMap<Region, usize>, StoreError> {
-        let mut live = BTreeMap::new();
+    async fn fleet_by_region(&self) -> Result<BTreeMap<Region, Live>, StoreError> {
+        let mut live: BTreeMap<Region, Live> = BTreeMap::new();
         for shard in 0..Store::FLEET_SHARDS {
             for target in self.store.fleet(shard).await? {
-                *live.entry(target.region).or_default() += 1;
+                let live = live.entry(target.region).or_default();
+                live.instances += 1;
+                live.missing += usize::from(target.misses > 0);
             }
         }
         Ok(live)

@@ -19,6 +19,10 @@ pub use probe::{Ask, Probe, Seen};
 /// minute.
 const STALE: SignedDuration = SignedDuration::from_secs(60);
 
+/// A check may be this far ahead of this clock and no further: the clocks of two computers differ, and one whose minute has not come would
+/// count a single bad moment twice.
+const AHEAD: SignedDuration = SignedDuration::from_secs(10);
+
 /// Instances that are asked at the same time.
 const AT_ONCE: usize = 512;
 
@@ -74,10 +78,8 @@ impl<P: Ask> HealthChecker<P> {
     /// [`HealthCheckerError`]; the message is delivered again, and a miss of the same minute still counts once.
     pub async fn handle(&self, body: &str) -> Result<Checked, HealthCheckerError> {
         let ShardCheck { shard, minute } = serde_json::from_str(body)?;
-        let age = self.clock.now().as_second().saturating_sub(minute.saturating_mul(60));
-        // One from the future is no better than an old one: its miss would stand in the way of all that come before its minute.
-        if age > STALE.as_secs() || age < -STALE.as_secs() {
-            tracing::warn!(shard, minute, age, "a check is not of this minute and was dropped");
+        if !self.is_timely(minute) {
+            tracing::warn!(shard, minute, "a check is not of this minute and was dropped");
             return Ok(Checked::default());
         }
         let targets = self.store.fleet(shard).await?;
@@ -94,6 +96,13 @@ impl<P: Ask> HealthChecker<P> {
         failed.map_or(Ok(checked), |error| Err(error.into()))
     }
 
+    /// Whether a check of this minute still, or already, says something.
+    pub fn is_timely(&self, minute: i64) -> bool {
+        let age = self.clock.now().as_second().saturating_sub(minute.saturating_mul(60));
+        // One from the future is no better than an old one: its miss would stand in the way of all that come before its minute.
+        (-AHEAD.as_secs()..=STALE.as_secs()).contains(&age)
+    }
+
     async fn check(&self, target: Target, minute: i64) -> Result<Checked, StoreError> {
         let seen = self.probe.ask(&target.address).await;
         let well = seen == Seen::Well;
@@ -102,7 +111,10 @@ impl<P: Ask> HealthChecker<P> {
     }
 
     /// Writes what changed, and says whether anything did.
-    async fn record(&self, target: &Target, seen: Seen, minute: i64) -> Result<bool, StoreError> {
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn record(&self, target: &Target, seen: Seen, minute: i64) -> Result<bool, StoreError> {
         match seen {
             Seen::Well if target.misses == 0 && target.state != State::Degraded => Ok(false),
             Seen::Well => self.store.record_well(target).await.map(|()| true),
