@@ -252,7 +252,9 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> String {
 
 /// Macaroons have a scheme of their own, everything else is a bearer token (fly-go's `tokens` package).
 fn authorization(token: &SecretString) -> Result<HeaderValue, SettingsError> {
-    let text = token.expose_secret();
+    // `fly tokens create` prints the scheme before the token, and an operator stores what it prints.
+    let text = token.expose_secret().trim();
+    let text = text.strip_prefix("FlyV1 ").unwrap_or(text);
     let scheme = if ["fm2_", "fm1r_", "fm1a_"].iter().any(|prefix| text.starts_with(prefix)) { "FlyV1" } else { "Bearer" };
     if text.is_empty() {
         return Err(SettingsError::Token);
@@ -299,6 +301,7 @@ mod tests {
     fn macaroons_and_plain_tokens_have_their_own_scheme() {
         let header = |token: &str| authorization(&token.into()).map(|value| value.to_str().unwrap().to_owned());
         assert_eq!(header("fm2_abc,fm2_def").unwrap(), "FlyV1 fm2_abc,fm2_def");
+        assert_eq!(header("FlyV1 fm2_abc\n").unwrap(), "FlyV1 fm2_abc", "as flyctl prints it");
         assert_eq!(header("plain").unwrap(), "Bearer plain");
         assert!(header("").is_err() && header("line\nbreak").is_err());
     }

@@ -98,9 +98,16 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 
 fn programs(root: PathBuf, images: Vec<(String, PathBuf)>) -> std::io::Result<Processes> {
     let programs: BTreeMap<String, PathBuf> = images.into_iter().collect();
-    let find =
-        move |image: &str| programs.get(image).map(|program| Program { argv: vec![program.clone().into_os_string()], env: Vec::new() });
+    let find = move |image: &str| {
+        let program = named(&programs, image)?;
+        Some(Program { argv: vec![program.clone().into_os_string()], env: Vec::new() })
+    };
     Processes::open(processes::Options { root, images: Arc::new(find) })
+}
+
+/// The program of an image. flyctl adds the digest that it was told to the reference; a program has none, so its name and tag are enough.
+fn named<'p>(programs: &'p BTreeMap<String, PathBuf>, image: &str) -> Option<&'p PathBuf> {
+    programs.get(image).or_else(|| programs.get(image.split_once('@')?.0))
 }
 
 async fn start_proxy(
@@ -119,5 +126,27 @@ async fn told_to_end() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_known_with_and_without_its_digest() {
+        let programs: BTreeMap<_, _> =
+            ["r/i:1=/one", "r/i@sha256:02=/two"].into_iter().map(|text| image(text).expect("it is whole")).collect();
+        for (reference, program) in [
+            ("r/i:1", Some("/one")),
+            ("r/i:1@sha256:01", Some("/one")),
+            ("r/i@sha256:02", Some("/two")),
+            ("r/i@sha256:01", None),
+            ("r/i:2@sha256:01", None),
+            ("@", None),
+            ("", None),
+        ] {
+            assert_eq!(named(&programs, reference), program.map(PathBuf::from).as_ref(), "{reference}");
+        }
     }
 }

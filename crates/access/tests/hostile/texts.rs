@@ -39,8 +39,7 @@ proptest! {
         let parts: Vec<&str> =
             one.split('.').zip(other.split('.')).zip(cut).map(|((one, other), first)| if first { one } else { other }).collect();
         let joined = parts.join(".");
-        prop_assume!(joined != one && joined != other);
-        prop_assert!(!opens_something(&joined));
+        prop_assert!(joined == one || joined == other || !opens_something(&joined));
     }
 
     #[test]
@@ -50,8 +49,7 @@ proptest! {
         let token = issue(kind, "user-1");
         let place = place.index(token.len());
         let changed = format!("{}{more}{}", &token[..place], &token[(place + less).min(token.len())..]);
-        prop_assume!(changed != token);
-        prop_assert!(!opens_something(&changed), "{changed}");
+        prop_assert!(changed == token || !opens_something(&changed), "{changed}");
     }
 
     #[test]

@@ -32,7 +32,9 @@ proptest! {
         let cursor = cursors.seal("instances", organisation, "ins_0190c5a0a1b27c3d8e4f5a6b7c8d9e0f");
         let place = place.index(cursor.len());
         let changed = format!("{}{more}{}", &cursor[..place], &cursor[(place + less).min(cursor.len())..]);
-        prop_assume!(changed != cursor);
+        if changed == cursor {
+            return Ok(());
+        }
         let problem = cursors.open("instances", organisation, &changed).expect_err("a changed cursor was opened");
         let said = format!("{} {problem:?}", serde_json::to_string(&problem.document(None)).unwrap());
         prop_assert!(changed.len() < 8 || !said.contains(&changed), "{}", said);

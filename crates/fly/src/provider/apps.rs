@@ -5,8 +5,8 @@ use durable::{Attempt, Setback};
 use flows::ports::{Apps, SecretValues};
 use secrecy::SecretString;
 
-use super::Provider;
 use super::setback::setback;
+use super::{LISTS_LAG, Provider};
 use crate::api::{AddressKind, AppInfo, NewApp};
 use crate::client::Client;
 use crate::error::CallError;
@@ -87,7 +87,10 @@ impl Provider {
             return Ok(owner.slug == self.organisation && found == network);
         }
         let apps = client.apps(&self.organisation).await.map_err(setback)?;
-        Ok(apps.iter().any(|app| app.name == found.name && app.network.as_deref() == Some(network)))
+        // One that answers and is not listed is not in the list yet: it answers nobody but its own organisation.
+        let unlisted = || Setback::Retry { after: Some(LISTS_LAG), why: format!("app {} is not listed yet", found.name) };
+        let listed = apps.iter().find(|app| app.name == found.name).ok_or_else(unlisted)?;
+        Ok(listed.network.as_deref() == Some(network))
     }
 
     /// A 403 at a deletion: an app that our organisation does not list is another's, so that nothing of ours is left. One that it lists

@@ -41,10 +41,10 @@ impl Machines for Provider {
         let client = self.client();
         let app = client.app(app);
         let handle = app.machine(machine);
-        match look(&handle).await?.map(|seen| seen.state) {
-            Some(api::MachineState::Started | api::MachineState::Starting | api::MachineState::Restarting) => Ok(()),
-            None | Some(api::MachineState::Destroying | api::MachineState::Destroyed) => Err(gone(machine)),
-            Some(_) => handle.start().await.map_err(setback),
+        match recorded(&handle, machine).await?.state {
+            api::MachineState::Started | api::MachineState::Starting | api::MachineState::Restarting => Ok(()),
+            api::MachineState::Destroying | api::MachineState::Destroyed => Err(gone(machine)),
+            _ => handle.start().await.map_err(setback),
         }
     }
 
@@ -52,19 +52,13 @@ impl Machines for Provider {
         let client = self.client();
         let app = client.app(app);
         let handle = app.machine(machine);
-        match look(&handle).await?.map(|seen| seen.state) {
-            None => Ok(()),
-            Some(
-                api::MachineState::Stopped
-                | api::MachineState::Stopping
-                | api::MachineState::Failed
-                | api::MachineState::Destroying
-                | api::MachineState::Destroyed,
-            ) => Ok(()),
-            Some(_) => match handle.stop().await {
-                Err(error) if !error.is_not_found() => Err(setback(error)),
-                _ => Ok(()),
-            },
+        match recorded(&handle, machine).await?.state {
+            api::MachineState::Stopped
+            | api::MachineState::Stopping
+            | api::MachineState::Failed
+            | api::MachineState::Destroying
+            | api::MachineState::Destroyed => Ok(()),
+            _ => handle.stop().await.map_err(setback),
         }
     }
 
@@ -72,7 +66,7 @@ impl Machines for Provider {
         let client = self.client();
         let app = client.app(app);
         let handle = app.machine(machine);
-        let Some(before) = look(&handle).await? else { return Err(gone(machine)) };
+        let before = recorded(&handle, machine).await?;
         match before.state {
             api::MachineState::Destroying | api::MachineState::Destroyed => return Err(gone(machine)),
             api::MachineState::Stopped | api::MachineState::Suspended | api::MachineState::Failed => {
@@ -90,7 +84,7 @@ impl Machines for Provider {
         // A second restart would interrupt the gateway again, so that the machine is asked whether the first one has begun. The time of this
         // call may be used up: a restart was perhaps answered only after the drain.
         let client = self.client.within(super::LAST_LOOK);
-        let Some(after) = look(&client.app(app.name).machine(machine)).await? else { return Err(gone(machine)) };
+        let after = recorded(&client.app(app.name).machine(machine), machine).await?;
         let begun = after.state != api::MachineState::Started || after.events.first() != before.events.first();
         if begun { Ok(()) } else { Err(setback(error)) }
     }
@@ -114,10 +108,7 @@ impl Machines for Provider {
             Err(error) => return Err(setback(error)),
         }
         let client = self.client.within(super::LAST_LOOK);
-        let Some(seen) = look(&client.app(app.name).machine(machine)).await? else {
-            // A machine is answered about for a while after its end, so that this is one that is not everywhere yet, or one long gone.
-            return Err(Setback::Retry { after: Some(super::LISTS_LAG), why: format!("there is no machine {machine}") });
-        };
+        let seen = recorded(&client.app(app.name).machine(machine), machine).await?;
         match (wanted, state(seen.state)) {
             (wanted, seen) if wanted == seen => Ok(()),
             (_, MachineState::Gone) => Err(gone(machine)),
@@ -139,19 +130,52 @@ impl Machines for Provider {
             Err(error) => return Err(setback(error)),
         };
         let ours: Vec<_> = machines.into_iter().filter(|machine| machine.name == name && !machine.state.is_gone()).collect();
+        let ours = if ours.is_empty() { unlisted(&app, name).await? } else { ours };
         try_join_all(ours.iter().map(|machine| destroy(&app, machine))).await.map(drop)
+    }
+}
+
+/// Machines of a name that the list of machines does not show, because it lags: volumes name those that hold them.
+///
+/// Both lists may lag at once. The volume then refuses to be deleted, and its refusal names the machine.
+async fn unlisted(app: &App<'_>, name: &str) -> Attempt<Vec<api::Machine>> {
+    let volumes = match app.volumes().await {
+        Ok(volumes) => volumes,
+        Err(error) if error.is_not_found() => return Ok(Vec::new()),
+        Err(error) => return Err(setback(error)),
+    };
+    let holders = volumes.into_iter().filter_map(|volume| volume.attached_machine_id);
+    let seen = try_join_all(holders.map(async |holder| look(&app.machine(&holder)).await)).await?;
+    Ok(seen.into_iter().flatten().filter(|machine| machine.name == name && !machine.state.is_gone()).collect())
+}
+
+/// Has the machine destroyed that holds a volume which is to be deleted. It does not wait for the end.
+///
+/// Whoever deletes the volume has had its machines deleted before, by name and in a list that may not have shown this one yet.
+pub(super) async fn destroy_holder(app: &App<'_>, machine: &str) -> Attempt<()> {
+    let handle = app.machine(machine);
+    let state = look(&handle).await?.map(|seen| seen.state);
+    if matches!(state, Some(api::MachineState::Destroying | api::MachineState::Destroyed)) {
+        return Ok(());
+    }
+    // Also one that does not answer yet: the volume knows it.
+    begin_destruction(&handle).await.map(drop)
+}
+
+/// Has a machine destroyed. Returns whether there is an end to wait for.
+async fn begin_destruction(handle: &MachineHandle<'_>) -> Attempt<bool> {
+    match handle.destroy().await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_not_found() || error.refusal() == Some(&Refusal::Destroyed) => Ok(false),
+        Err(error) => Err(setback(error)),
     }
 }
 
 /// Destroys one machine and returns when it is gone.
 async fn destroy(app: &App<'_>, machine: &api::Machine) -> Attempt<()> {
     let handle = app.machine(&machine.id);
-    if machine.state != api::MachineState::Destroying {
-        match handle.destroy().await {
-            Ok(()) => {}
-            Err(error) if error.is_not_found() || error.refusal() == Some(&Refusal::Destroyed) => return Ok(()),
-            Err(error) => return Err(setback(error)),
-        }
+    if machine.state != api::MachineState::Destroying && !begin_destruction(&handle).await? {
+        return Ok(());
     }
     match handle.wait(WaitFor::Destroyed, LONGEST_WAIT).await {
         Ok(Waited::Reached) => Ok(()),
@@ -202,6 +226,15 @@ async fn look(handle: &MachineHandle<'_>) -> Attempt<Option<api::Machine>> {
         Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(setback(error)),
     }
+}
+
+/// A machine whose identifier is on record, and which is therefore there or was.
+///
+/// That it is not found is no answer about it: Fly.io answers about a destroyed machine with its state, so that a 404 comes from a copy
+/// that does not know the machine yet, or of one that was forgotten long ago.
+async fn recorded(handle: &MachineHandle<'_>, machine: &str) -> Attempt<api::Machine> {
+    let unknown = || Setback::Retry { after: Some(super::LISTS_LAG), why: format!("there is no machine {machine}") };
+    look(handle).await?.ok_or_else(unknown)
 }
 
 fn gone(machine: &str) -> Setback {

@@ -2,10 +2,12 @@ use async_trait::async_trait;
 use durable::{Attempt, Setback};
 use flows::ports::{Placed, VolumeSpec, Volumes};
 
-use super::Provider;
 use super::machine_config::guest;
+use super::machines::destroy_holder;
 use super::setback::setback;
+use super::{LISTS_LAG, Provider};
 use crate::api::{App, HostStatus, NewVolume, VolumeInfo};
+use crate::error::CallError;
 use crate::refusal::Refusal;
 
 #[async_trait]
@@ -51,12 +53,26 @@ impl Volumes for Provider {
         if kept.state.is_gone() {
             return Err(Setback::fatal(format!("the volume {keep} is gone; others of its name were left alone, one may hold its data")));
         }
-        delete_all(&app, &surplus).await
+        for volume in &surplus {
+            delete(&app, volume).await?.map_err(setback)?;
+        }
+        Ok(())
     }
 
     async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool> {
-        match self.client().app(app).volume(volume).await {
-            Ok(found) => Ok(!found.state.is_gone()),
+        let client = self.client();
+        let app = client.app(app);
+        match app.volume(volume).await {
+            Ok(found) => return Ok(!found.state.is_gone()),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(setback(error)),
+        }
+        // "Missing" is the end of a start and calls a person, so that a single copy's word is not enough for it.
+        match app.volumes().await {
+            Ok(listed) if listed.iter().any(|listed| listed.id == volume && !listed.state.is_gone()) => {
+                Err(Setback::Retry { after: Some(LISTS_LAG), why: format!("volume {volume} is listed, but does not answer yet") })
+            }
+            Ok(_) => Ok(false),
             Err(error) if error.is_not_found() => Ok(false),
             Err(error) => Err(setback(error)),
         }
@@ -65,8 +81,20 @@ impl Volumes for Provider {
     async fn delete_volumes(&self, app: &str, name: &str) -> Attempt<()> {
         let client = self.client();
         let app = client.app(app);
-        let volumes = named(&app, name).await?;
-        delete_all(&app, &volumes).await
+        let mut bound = None;
+        for volume in named(&app, name).await? {
+            let Err(refused) = delete(&app, &volume).await? else { continue };
+            // Nobody else would ever remove that machine, and the volume would wait for it until the deadline.
+            let holder = match refused.refusal() {
+                Some(Refusal::VolumeBound { machine: Some(machine) }) => Some(machine),
+                _ => volume.attached_machine_id.as_ref(),
+            };
+            if let Some(holder) = holder {
+                destroy_holder(&app, holder).await?;
+            }
+            bound = Some(refused);
+        }
+        bound.map_or(Ok(()), |refused| Err(setback(refused)))
     }
 }
 
@@ -79,13 +107,12 @@ async fn named(app: &App<'_>, name: &str) -> Attempt<Vec<VolumeInfo>> {
     }
 }
 
-async fn delete_all(app: &App<'_>, volumes: &[VolumeInfo]) -> Attempt<()> {
-    for volume in volumes {
-        match app.delete_volume(&volume.id).await {
-            Ok(()) => {}
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(setback(error)),
-        }
+/// Deletes one volume. The inner error is the refusal of one that a machine holds.
+async fn delete(app: &App<'_>, volume: &VolumeInfo) -> Attempt<Result<(), CallError>> {
+    match app.delete_volume(&volume.id).await {
+        Ok(()) => Ok(Ok(())),
+        Err(error) if error.is_not_found() => Ok(Ok(())),
+        Err(error) if matches!(error.refusal(), Some(Refusal::VolumeBound { .. } | Refusal::VolumeClaimed)) => Ok(Err(error)),
+        Err(error) => Err(setback(error)),
     }
-    Ok(())
 }

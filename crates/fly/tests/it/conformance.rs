@@ -177,6 +177,52 @@ async fn a_volume_that_a_lagging_list_hid_is_surplus_and_goes() {
 }
 
 #[tokio::test]
+async fn a_removal_right_after_a_creation_is_not_deceived_by_lists_that_lag() {
+    let hour = Fault::Lag(Duration::from_secs(3600));
+    // The machines' list never shows it: the volume names it. Nor does the volumes' list at first: then the refusal does.
+    for volumes_lag_too in [false, true] {
+        let fly = Fly::new().await;
+        provision(&fly).await;
+        fly.simulator.script().on(Match::action("list_machines").always()).then(hour.clone());
+        if volumes_lag_too {
+            fly.simulator.script().on(Match::action("list_volumes")).then(hour.clone());
+        }
+        persist(async || fly.provider.delete_machines(APP, "gateway-1").await).await;
+        assert_eq!(fly.host.running().len(), usize::from(volumes_lag_too));
+        persist(async || fly.provider.delete_volumes(APP, "data_1").await).await;
+        let left = fly.simulator.inventory();
+        assert!(left.machines.is_empty() && left.volumes.is_empty(), "{left:?}");
+        retire(&fly).await;
+        assert!(fly.simulator.script().unplayed().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn reads_that_lag_behind_a_creation_delay_what_is_asked_and_change_nothing_about_it() {
+    let hour = Fault::Lag(Duration::from_secs(3600));
+    let fly = Fly::new().await;
+    let Made { volume, machine } = provision(&fly).await;
+    let (provider, machine) = (&fly.provider, &machine);
+    let lags = |action: &str| fly.simulator.script().on(Match::action(action)).then(hour.clone());
+
+    lags("get_machine");
+    persist(async || provider.stop(APP, machine).await).await;
+    lags("wait_machine");
+    persist(async || provider.await_state(APP, machine, MachineState::Stopped).await).await;
+    lags("get_volume");
+    assert!(persist(async || provider.volume_exists(APP, &volume).await).await);
+    lags("get_machine");
+    persist(async || provider.start(APP, machine).await).await;
+    persist(async || provider.await_state(APP, machine, MachineState::Started).await).await;
+    lags("get_machine");
+    persist(async || provider.restart(APP, machine).await).await;
+    persist(async || provider.await_state(APP, machine, MachineState::Started).await).await;
+    assert!(fly.simulator.script().unplayed().is_empty());
+    assert_eq!(fly.host.boots().len(), 3, "made, started, restarted");
+    retire(&fly).await;
+}
+
+#[tokio::test]
 async fn a_full_region_is_told_and_what_it_left_behind_does_not_serve_the_next() {
     let fly = Fly::new().await;
     let provider = &fly.provider;

@@ -109,6 +109,8 @@ async fn an_app_whose_name_is_taken_is_ours_only_in_our_organisation_and_on_its_
             assert!(fatal(made).contains("is not this deployment's"));
         }
     }
+    let fly = Scripted::new([name_taken(), unknown_network(), app_list(json!([{ "name": "another" }]))]).await;
+    retry(provider(&fly).ensure_app(APP, APP).await);
 }
 
 #[tokio::test]
@@ -236,25 +238,45 @@ async fn surplus_volumes_go_only_while_the_kept_one_is_there() {
 }
 
 #[tokio::test]
-async fn a_volume_that_a_machine_still_holds_is_deleted_later() {
-    let list = reply(200, json!([{ "id": "vol_1", "name": "data_1", "state": "created" }]));
-    let fly = Scripted::new([list, error(412, "failed_precondition: volume is currently bound to machine: 148e21f71d9e89")]).await;
-    not_yet(provider(&fly).delete_volumes(APP, "data_1").await);
-    fly.finished();
+async fn the_machine_that_holds_a_volume_to_be_deleted_is_removed_and_the_volume_deleted_later() {
+    let list = |holder: Value| reply(200, json!([{ "id": "vol_1", "name": "data_1", "state": "created", "attached_machine_id": holder }]));
+    let named = || error(412, "failed_precondition: volume is currently bound to machine: 148e21f71d9e89");
+    let unnamed = || error(412, "failed_precondition: volume already claimed by machine");
+    let removed = format!("DELETE /v1/apps/{APP}/machines/{MACHINE}?force=true");
+    let removes = [
+        (vec![list(Value::Null), named(), reply(200, machine("started")), reply(200, json!({ "ok": true }))], true),
+        (vec![list(Value::Null), named(), error(404, "machine not found"), reply(200, json!({ "ok": true }))], true),
+        (vec![list(json!(MACHINE)), unnamed(), reply(200, machine("stopped")), reply(200, json!({ "ok": true }))], true),
+        // It is on its way, or gone, and the volume not yet free.
+        (vec![list(Value::Null), named(), reply(200, machine("destroying"))], false),
+        (vec![list(json!(MACHINE)), unnamed(), reply(200, machine("destroyed"))], false),
+        (vec![list(Value::Null), unnamed()], false),
+    ];
+    for (script, removes) in removes {
+        let fly = Scripted::new(script).await;
+        not_yet(provider(&fly).delete_volumes(APP, "data_1").await);
+        assert_eq!(fly.finished().contains(&removed), removes);
+    }
 }
 
 #[tokio::test]
 async fn a_volume_is_missing_only_if_fly_says_so() {
-    for (line, there) in [
-        (reply(200, json!({ "id": "vol_1", "state": "created" })), true),
-        (reply(200, json!({ "id": "vol_1", "state": "hydrating", "host_status": "unreachable" })), true),
-        (reply(200, json!({ "id": "vol_1", "state": "pending_destroy" })), false),
-        (error(404, "volume not found"), false),
+    let list = |state: &str| reply(200, json!([{ "id": "vol_1", "name": "data_1", "state": state }]));
+    for (script, there) in [
+        (vec![reply(200, json!({ "id": "vol_1", "state": "created" }))], true),
+        (vec![reply(200, json!({ "id": "vol_1", "state": "hydrating", "host_status": "unreachable" }))], true),
+        (vec![reply(200, json!({ "id": "vol_1", "state": "pending_destroy" }))], false),
+        (vec![error(404, "volume not found"), reply(200, json!([]))], false),
+        (vec![error(404, "volume not found"), list("pending_destroy")], false),
+        (vec![error(404, "app not found"), error(404, "app not found")], false),
     ] {
-        let fly = Scripted::new([line]).await;
+        let fly = Scripted::new(script).await;
         assert_eq!(provider(&fly).volume_exists(APP, "vol_1").await.unwrap(), there);
+        fly.finished();
     }
     let fly = Scripted::new([error(500, "x"), error(500, "x"), error(500, "x")]).await;
+    retry(provider(&fly).volume_exists(APP, "vol_1").await);
+    let fly = Scripted::new([error(404, "volume not found"), list("created")]).await;
     retry(provider(&fly).volume_exists(APP, "vol_1").await);
 }
 
@@ -346,10 +368,21 @@ async fn a_start_too_early_is_not_yet_and_a_start_of_nothing_is_the_end() {
     ])
     .await;
     not_yet(provider(&fly).start(APP, MACHINE).await);
-    for line in [reply(200, machine("destroyed")), error(404, "machine not found")] {
-        let fly = Scripted::new([line]).await;
-        assert!(fatal(provider(&fly).start(APP, MACHINE).await).contains("is gone"));
-    }
+    let fly = Scripted::new([reply(200, machine("destroyed"))]).await;
+    assert!(fatal(provider(&fly).start(APP, MACHINE).await).contains("is gone"));
+}
+
+#[tokio::test]
+async fn a_machine_on_record_that_is_not_found_is_looked_for_again() {
+    let two = Some(Duration::from_secs(2));
+    let not_found = || error(404, "machine not found");
+    let fly = Scripted::new([not_found(), not_found(), not_found(), reply(200, machine("started")), not_found()]).await;
+    let provider = provider(&fly);
+    assert_eq!(retry(provider.start(APP, MACHINE).await), two);
+    assert_eq!(retry(provider.restart(APP, MACHINE).await), two);
+    assert_eq!(retry(provider.stop(APP, MACHINE).await), two);
+    assert_eq!(retry(provider.stop(APP, MACHINE).await), two, "it was seen, so that a 404 says nothing about it");
+    fly.finished();
 }
 
 #[tokio::test]

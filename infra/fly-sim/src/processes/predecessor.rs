@@ -33,12 +33,13 @@ pub(super) enum Predecessor {
 /// Returns when nothing of an earlier host runs this machine any more. Its record is removed then.
 ///
 /// A recorded process ends by its lifeline, or else its group is signalled, but only while pid, start time and the kernel's boot are the
-/// recorded ones. A start that was interrupted before the pid was written left at most a process that holds the lock on the log file: it
+/// recorded ones, and its environment names this machine in this folder: in a copy of a folder the records are those of the original, whose
+/// processes run on. A start that was interrupted before the pid was written left at most a process that holds the lock on the log file: it
 /// ends by its lifeline, and as nobody knows which process it is, nobody is signalled.
 pub(super) async fn end(machine: &Machine, boot_id: &str, signal: i32, patience: Patience) -> Result<(), Predecessor> {
     match machine.process_record() {
         Some(ProcessRecord::Running { boot_id: then, pid, start_time, .. }) if then == boot_id => {
-            end_recorded(machine.id(), pid, start_time, signal, patience).await?;
+            end_recorded(machine, pid, start_time, signal, patience).await?;
         }
         Some(ProcessRecord::Starting { boot_id: then }) if then == boot_id => {
             let grace = patience.lifeline.max(patience.term);
@@ -54,8 +55,9 @@ pub(super) async fn end(machine: &Machine, boot_id: &str, signal: i32, patience:
     Ok(())
 }
 
-async fn end_recorded(machine: &str, pid: i32, start_time: u64, signal: i32, patience: Patience) -> Result<(), Predecessor> {
-    let is_ours = || proc_table::row(pid).is_some_and(|row| row.start_time == start_time && row.group == pid && !row.dead);
+async fn end_recorded(machine: &Machine, pid: i32, start_time: u64, signal: i32, patience: Patience) -> Result<(), Predecessor> {
+    let is_recorded = || proc_table::row(pid).is_some_and(|row| row.start_time == start_time && row.group == pid && !row.dead);
+    let is_ours = || is_recorded() && proc_table::is_started_in(pid, machine.id(), machine.folder());
     if !is_ours() {
         if proc_table::row(pid).is_none() && proc_table::group_lives(pid) {
             // Its leader is gone, so nothing proves any more whose group this is.
@@ -63,11 +65,11 @@ async fn end_recorded(machine: &str, pid: i32, start_time: u64, signal: i32, pat
         }
         return Ok(());
     }
-    tracing::info!(machine, pid, "waiting for the process of an earlier host to end");
+    tracing::info!(machine = machine.id(), pid, "waiting for the process of an earlier host to end");
     let mut ended = wait_until(patience.lifeline, || !is_ours()).await;
     if !ended {
         if let Ok(signal) = Signal::try_from(signal) {
-            tracing::info!(machine, pid, %signal, "ending the process of an earlier host");
+            tracing::info!(machine = machine.id(), pid, %signal, "ending the process of an earlier host");
             proc_table::signal_group(pid, signal);
         }
         ended = wait_until(patience.term, || !is_ours()).await;

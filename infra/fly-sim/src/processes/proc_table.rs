@@ -79,18 +79,20 @@ pub(super) fn kill_started_in(machine: &str, folder: &Path) -> bool {
 /// Every process that was started in a machine, whatever group or parent it has by now: a supervisor gives its gateway a group of its own,
 /// and a daemon leaves both. What they all keep is the environment, which names the machine and its folder.
 pub(super) fn started_in(machine: &str, folder: &Path) -> Vec<i32> {
-    let id = format!("FLY_MACHINE_ID={machine}");
-    let folder = [folder.as_os_str().as_bytes(), b"/"].concat();
     let Ok(table) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = table.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|pid| {
-        // An ended process has no environment any more, and somebody else's cannot be read.
-        let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
-        let mut variables = environment.split(|byte| *byte == 0);
-        // Both are asked for: a person's shell may stand in the folder, but it bears no machine's name.
-        variables.any(|variable| variable == id.as_bytes()) && environment.windows(folder.len()).any(|window| window == folder)
-    })
-    .collect()
+    pids.filter(|pid| is_started_in(*pid, machine, folder)).collect()
+}
+
+/// Whether a process was started in a machine.
+pub(super) fn is_started_in(pid: i32, machine: &str, folder: &Path) -> bool {
+    // An ended process has no environment any more, and somebody else's cannot be read.
+    let Ok(environment) = std::fs::read(format!("/proc/{pid}/environ")) else { return false };
+    let id = format!("FLY_MACHINE_ID={machine}");
+    let folder = [folder.as_os_str().as_bytes(), b"/"].concat();
+    let mut variables = environment.split(|byte| *byte == 0);
+    // Both are asked for: a person's shell may stand in the folder, but it bears no machine's name.
+    variables.any(|variable| variable == id.as_bytes()) && environment.windows(folder.len()).any(|window| window == folder)
 }
 
 /// What a process does and has.

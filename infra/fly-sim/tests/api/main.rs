@@ -9,6 +9,7 @@ mod chance;
 mod durable;
 mod faults;
 mod harness;
+mod hostile;
 mod hosts;
 mod inside;
 mod leases;

@@ -35,10 +35,19 @@ fn kernel_boot() -> String {
 struct Stranger(Child);
 
 impl Stranger {
-    /// Starts one, and returns also what a host would have recorded of it.
+    /// Starts one that has nothing to do with any machine, and returns also what a host would have recorded of it.
     fn new(script: &str) -> (Self, Value) {
-        let child = Command::new("sh").args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().unwrap();
-        let stranger = Self(child);
+        Self::started(Command::new("sh").args(["-c", script]))
+    }
+
+    /// Starts one as a host starts its machines: with the machine and its folder in the environment.
+    fn in_machine(root: &Path, script: &str) -> (Self, Value) {
+        let folder = machine_folder(&root.canonicalize().unwrap()).join("root");
+        Self::started(Command::new("sh").args(["-c", script]).env("FLY_MACHINE_ID", MACHINE).env("MACHINE_ROOT", folder))
+    }
+
+    fn started(command: &mut Command) -> (Self, Value) {
+        let stranger = Self(command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0).spawn().unwrap());
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", stranger.pid())).unwrap();
         let start_time: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
         let record =
@@ -105,7 +114,8 @@ async fn a_machine_of_a_killed_host_drains_by_its_lifeline_and_never_runs_twice(
 async fn a_predecessor_that_does_not_notice_is_ended_with_its_group() {
     let folder = tempfile::tempdir().unwrap();
     let pids = folder.path().join("pids");
-    let (child, record) = Stranger::new(&format!("trap '' TERM; sleep 1000 & echo $! > {}; while :; do sleep 1000; done", pids.display()));
+    let stubborn = format!("trap '' TERM; sleep 1000 & echo $! > {}; while :; do sleep 1000; done", pids.display());
+    let (child, record) = Stranger::in_machine(folder.path(), &stubborn);
     let grandchild = eventually("the grandchild", || std::fs::read_to_string(&pids).ok()?.trim().parse().ok()).await;
     leave(folder.path(), &record);
     let processes = open(folder.path());
@@ -130,6 +140,20 @@ async fn a_process_whose_start_time_is_not_the_recorded_one_is_left_alone() {
 }
 
 #[tokio::test]
+async fn the_processes_of_the_folder_that_this_one_was_copied_from_are_left_alone() {
+    let [original, copy] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (child, record) = Stranger::in_machine(original.path(), "sleep 1000");
+    let processes = open(copy.path());
+    for _ in 0..2 {
+        leave(copy.path(), &record);
+        processes.stop(MACHINE, 9, std::time::Duration::ZERO).await;
+        processes.boot(boot("read line", json!({}))).await.unwrap();
+    }
+    processes.destroy(MACHINE).await;
+    assert!(lives(child.pid()));
+}
+
+#[tokio::test]
 async fn a_process_recorded_in_another_boot_of_the_kernel_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let (child, mut record) = Stranger::new("sleep 1000");
@@ -144,7 +168,7 @@ async fn a_process_recorded_in_another_boot_of_the_kernel_is_left_alone() {
 #[tokio::test]
 async fn a_destroyed_machine_takes_its_predecessor_with_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (child, record) = Stranger::new("sleep 1000");
+    let (child, record) = Stranger::in_machine(folder.path(), "sleep 1000");
     leave(folder.path(), &record);
     open(folder.path()).destroy(MACHINE).await;
     assert!(!lives(child.pid()));
