@@ -8,47 +8,52 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use aws_sim::{AwsSim, Options};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use shell::{Aws, AwsSettings};
+use shell::{Aws, AwsSettings, Mapping};
 
 use crate::error::{StartError, starting};
 
 /// The table's name.
-pub(crate) const TABLE: &str = "rockpool-local";
+pub const TABLE: &str = "rockpool-local";
 
-/// Platform secrets, by name.
-pub(crate) const FLY_TOKEN: &str = "rockpool/local/fly-token";
-pub(crate) const ACCESS_KEY: &str = "rockpool/local/access-key";
-pub(crate) const CONTROL_KEY: &str = "rockpool/local/control-key";
-pub(crate) const CURSOR_KEY: &str = "rockpool/local/cursor-key";
-
-/// Seconds for which a received message is hidden: six times the function's time-out, as AWS advises
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>).
-const FLOW_VISIBILITY_SECONDS: u32 = 720;
-const OTHER_VISIBILITY_SECONDS: u32 = 360;
-
-/// Receives after which a message goes to the dead-letter queue.
-const RECEIVES: u32 = 5;
+/// The secret that holds the provider's token.
+pub const FLY_TOKEN: &str = "rockpool/local/fly-token";
+/// The secret that holds the key of instance tokens.
+pub const ACCESS_KEY: &str = "rockpool/local/access-key";
+/// The secret that holds the key of orders to supervisors.
+pub const CONTROL_KEY: &str = "rockpool/local/control-key";
+/// The secret that holds the key of cursors.
+pub const CURSOR_KEY: &str = "rockpool/local/cursor-key";
 
 /// AWS on this machine.
-pub(crate) struct Cloud {
-    pub(crate) aws: Aws,
-    pub(crate) flow_queue: String,
-    pub(crate) health_queue: String,
-    pub(crate) notice_queue: String,
+pub struct Cloud {
+    /// The services themselves.
+    pub sim: AwsSim,
+    /// Clients of them.
+    pub aws: Aws,
+    /// The queue of runs to move on.
+    pub flow_queue: String,
+    /// The queue of shards to check.
+    pub health_queue: String,
+    /// The queue of what has something to say.
+    pub notice_queue: String,
     /// The provider's token, which the simulated provider demands.
-    pub(crate) fly_token: String,
+    pub fly_token: String,
 }
 
 impl Cloud {
-    pub(crate) async fn open(folder: &Path) -> Result<Self, StartError> {
+    /// Opens what the folder holds, and makes what is missing.
+    ///
+    /// # Errors
+    /// If the folder or what is in it cannot be used.
+    pub async fn open(folder: &Path) -> Result<Self, StartError> {
         let sim = AwsSim::open(Options { data: Some(folder.to_owned()) }).await.map_err(starting("the simulated AWS"))?;
         let settings = AwsSettings { region: AwsSim::REGION.to_owned(), credentials: AwsSim::credentials(), endpoints: [None, None, None] };
         let aws = Aws::through(settings, sim.http_client());
         dynamo::create_table(&aws.dynamodb(), TABLE).await.map_err(starting("the table"))?;
         let sqs = aws.sqs();
-        let flow_queue = queue(&sqs, "flows", FLOW_VISIBILITY_SECONDS).await?;
-        let health_queue = queue(&sqs, "health", OTHER_VISIBILITY_SECONDS).await?;
-        let notice_queue = queue(&sqs, "notices", OTHER_VISIBILITY_SECONDS).await?;
+        let flow_queue = queue(&sqs, &shell::FLOWS).await?;
+        let health_queue = queue(&sqs, &shell::HEALTH).await?;
+        let notice_queue = queue(&sqs, &shell::NOTICES).await?;
         let secrets = aws.secrets_manager();
         let key = || SigningKey::generate().map(|key| key.expose_text()).map_err(starting("a signing key"));
         let random = || URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
@@ -56,19 +61,20 @@ impl Cloud {
         secret(&secrets, CONTROL_KEY, key()?).await?;
         secret(&secrets, CURSOR_KEY, random()).await?;
         let fly_token = secret(&secrets, FLY_TOKEN, random()).await?;
-        Ok(Self { aws, flow_queue, health_queue, notice_queue, fly_token })
+        Ok(Self { sim, aws, flow_queue, health_queue, notice_queue, fly_token })
     }
 }
 
 /// A queue and its dead-letter queue; queues are not durable here, so both are made at every start.
-async fn queue(sqs: &aws_sdk_sqs::Client, name: &str, visibility: u32) -> Result<String, StartError> {
+async fn queue(sqs: &aws_sdk_sqs::Client, mapping: &Mapping) -> Result<String, StartError> {
+    let name = mapping.name;
     let dead = create(sqs, &format!("rockpool-local-{name}-dead"), HashMap::new()).await?;
     let asked = sqs.get_queue_attributes().queue_url(&dead).attribute_names(QueueAttributeName::QueueArn).send().await;
     let attributes = asked.map_err(starting("a queue"))?.attributes.unwrap_or_default();
     let arn = attributes.get(&QueueAttributeName::QueueArn).cloned().unwrap_or_default();
-    let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES.to_string() });
+    let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": mapping.receives.to_string() });
     let attributes = HashMap::from([
-        (QueueAttributeName::VisibilityTimeout, visibility.to_string()),
+        (QueueAttributeName::VisibilityTimeout, mapping.visibility.as_secs().to_string()),
         (QueueAttributeName::RedrivePolicy, redrive.to_string()),
     ]);
     create(sqs, &format!("rockpool-local-{name}"), attributes).await

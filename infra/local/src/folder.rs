@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -16,11 +16,14 @@ const VERSION: u32 = 1;
 const LETTING_GO: Duration = Duration::from_secs(1);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// Below this a disk counts as full: the databases write a log beside themselves before they write.
+pub(crate) const NEEDED_MB: u64 = 16;
+
 /// What `--reset` keeps: programs, not data.
 const KEPT: [&str; 2] = ["gateways", "lock"];
 
 /// The folder, locked for as long as this lives.
-pub(crate) struct Folder {
+pub struct Folder {
     root: PathBuf,
     _lock: Flock<File>,
 }
@@ -55,6 +58,25 @@ pub enum FolderError {
         /// The port in their addresses.
         recorded: u16,
     },
+    /// It was copied while the platform ran in the original, so that its files are of different moments.
+    #[error(
+        "{} is a copy of {} that was made while Rockpool ran there; end that one, copy it again, or start with --reset",
+        .folder.display(), .original.display()
+    )]
+    CopiedInUse {
+        /// The folder.
+        folder: PathBuf,
+        /// Where it was copied from.
+        original: PathBuf,
+    },
+    /// There is hardly any room left.
+    #[error("the disk of {} is full ({free_mb} MB left, {NEEDED_MB} MB are needed); nothing was changed", .folder.display())]
+    Full {
+        /// The folder.
+        folder: PathBuf,
+        /// What is left.
+        free_mb: u64,
+    },
     /// The file system refused.
     #[error("{} cannot be used{}", .path.display(), full(.source))]
     Io {
@@ -75,6 +97,30 @@ fn full(error: &std::io::Error) -> &'static str {
 struct Label {
     version: u32,
     instances_port: u16,
+    /// Where it was when it was last used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    home: Option<Home>,
+    /// Set while the platform runs in it, and for good if that was cut off.
+    #[serde(default)]
+    in_use: bool,
+}
+
+/// By which a folder is told from a copy of it. One that was moved keeps its number, one that was mounted anew its path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Home {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Home {
+    fn of(root: &Path) -> Result<Self, FolderError> {
+        let inode = std::fs::metadata(root).map_err(io(root))?.ino();
+        Ok(Self { path: root.to_owned(), inode })
+    }
+
+    fn is_copied_to(&self, other: &Self) -> bool {
+        self.path != other.path && self.inode != other.inode
+    }
 }
 
 impl Folder {
@@ -82,7 +128,7 @@ impl Folder {
     ///
     /// # Errors
     /// If it is in use, was written by newer code, or cannot be written.
-    pub(crate) fn open(root: &Path, reset: bool) -> Result<Self, FolderError> {
+    pub fn open(root: &Path, reset: bool) -> Result<Self, FolderError> {
         std::fs::create_dir_all(root).map_err(io(root))?;
         std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o700)).map_err(io(root))?;
         let root = root.canonicalize().map_err(io(root))?;
@@ -91,17 +137,32 @@ impl Folder {
         if reset {
             folder.empty()?;
         }
-        if let Some(label) = folder.label()?
-            && label.version > VERSION
-        {
-            return Err(FolderError::Newer { folder: folder.root, found: label.version });
+        if let Some(label) = folder.label()? {
+            if label.version > VERSION {
+                return Err(FolderError::Newer { folder: folder.root, found: label.version });
+            }
+            let here = Home::of(&folder.root)?;
+            if let Some(home) = label.home.filter(|home| label.in_use && home.is_copied_to(&here)) {
+                return Err(FolderError::CopiedInUse { folder: folder.root, original: home.path });
+            }
         }
-        Ok(folder)
+        match folder.free_mb()? {
+            free_mb if free_mb < NEEDED_MB => Err(FolderError::Full { folder: folder.root, free_mb }),
+            _ => Ok(folder),
+        }
+    }
+
+    /// What is left of its disk, in MB of a million bytes.
+    ///
+    /// # Errors
+    /// If the file system does not say.
+    pub(crate) fn free_mb(&self) -> Result<u64, FolderError> {
+        free_mb(&self.root).map_err(io(&self.root))
     }
 
     /// A path within it.
     #[must_use]
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
     }
 
@@ -120,13 +181,29 @@ impl Folder {
         }
     }
 
-    /// Records the port that addresses contain from now on.
+    /// Records the port that addresses contain from now on, and that the folder is in use.
     ///
     /// # Errors
     /// If it cannot be written.
     pub(crate) fn keep_port(&self, instances_port: u16) -> Result<(), FolderError> {
-        let label = serde_json::to_vec(&Label { version: VERSION, instances_port }).expect("two numbers");
-        self.write_private("platform.json", &label)
+        let home = Some(Home::of(&self.root)?);
+        self.write_label(&Label { version: VERSION, instances_port, home, in_use: true })
+    }
+
+    /// Records that nothing writes into it any more, so that a copy is as good as the original.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(crate) fn rest(&self) -> Result<(), FolderError> {
+        match self.label()? {
+            Some(label) => self.write_label(&Label { in_use: false, ..label }),
+            None => Ok(()),
+        }
+    }
+
+    fn write_label(&self, label: &Label) -> Result<(), FolderError> {
+        let text = serde_json::to_vec(label).map_err(|error| io(&self.path("platform.json"))(error.into()))?;
+        self.write_private("platform.json", &text)
     }
 
     /// Writes a file that only its owner reads, all of it or nothing.
@@ -202,6 +279,12 @@ fn lock(root: &Path) -> Result<Flock<File>, FolderError> {
     }
 }
 
+/// What is left of the disk below a folder, in MB of a million bytes.
+pub(crate) fn free_mb(folder: &Path) -> std::io::Result<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder)?;
+    Ok(disk.blocks_available().saturating_mul(disk.fragment_size()) / 1_000_000)
+}
+
 fn io(path: &Path) -> impl FnOnce(std::io::Error) -> FolderError + use<> {
     let path = path.to_owned();
     move |source| FolderError::Io { path, source }
@@ -224,7 +307,7 @@ mod tests {
     #[test]
     fn a_newer_format_is_refused_until_it_is_reset() {
         let root = tempfile::tempdir().unwrap();
-        let label = Label { version: VERSION + 1, instances_port: 1 };
+        let label = Label { version: VERSION + 1, instances_port: 1, home: None, in_use: false };
         std::fs::write(root.path().join("platform.json"), serde_json::to_vec(&label).unwrap()).unwrap();
         assert!(matches!(Folder::open(root.path(), false), Err(FolderError::Newer { found: 2, .. })));
         assert!(Folder::open(root.path(), true).is_ok());
@@ -239,6 +322,34 @@ mod tests {
         folder.keep_port(9001).unwrap();
         assert_eq!(folder.port(None).unwrap(), 9000);
         assert!(folder.port(Some(8080)).unwrap_err().to_string().contains("--port 9000"));
+    }
+
+    #[test]
+    fn a_copy_of_a_folder_in_use_is_refused_and_one_of_a_folder_at_rest_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().canonicalize().unwrap().join(name);
+        let copy = |name: &str| {
+            std::fs::create_dir(at(name)).unwrap();
+            std::fs::copy(at("original/platform.json"), at(name).join("platform.json")).unwrap();
+        };
+        let original = Folder::open(&at("original"), false).unwrap();
+        original.keep_port(9001).unwrap();
+        copy("while-in-use");
+        let Err(refused) = Folder::open(&at("while-in-use"), false) else { panic!("taken for sound") };
+        assert!(refused.to_string().contains(&format!("is a copy of {}", at("original").display())), "{refused}");
+        assert!(Folder::open(&at("while-in-use"), true).is_ok(), "a reset needs nothing of it");
+        original.rest().unwrap();
+        copy("at-rest");
+        assert!(Folder::open(&at("at-rest"), false).is_ok());
+    }
+
+    #[test]
+    fn a_folder_that_was_cut_off_and_moved_is_no_copy() {
+        let root = tempfile::tempdir().unwrap();
+        let [here, there] = ["here", "there"].map(|name| root.path().join(name));
+        Folder::open(&here, false).unwrap().keep_port(9001).unwrap();
+        std::fs::rename(&here, &there).unwrap();
+        assert!(Folder::open(&there, false).is_ok());
     }
 
     #[test]

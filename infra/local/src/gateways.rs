@@ -16,7 +16,7 @@ use crate::arguments::GatewayChoice;
 
 /// The gateways on this machine. Clones share the knowledge of what is being fetched.
 #[derive(Clone)]
-pub(crate) struct Gateways {
+pub struct Gateways {
     choice: GatewayChoice,
     /// This program: it is also the supervisor and the stand-in.
     program: PathBuf,
@@ -25,7 +25,9 @@ pub(crate) struct Gateways {
 }
 
 impl Gateways {
-    pub(crate) fn new(choice: GatewayChoice, program: PathBuf, folder: PathBuf) -> Self {
+    /// Gateways of this choice; `program` is the one that is also the supervisor and the stand-in, `folder` holds what is fetched.
+    #[must_use]
+    pub fn new(choice: GatewayChoice, program: PathBuf, folder: PathBuf) -> Self {
         Self { choice, program, folder, fetching: Arc::default() }
     }
 

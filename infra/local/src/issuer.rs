@@ -17,7 +17,7 @@ use crate::folder::Folder;
 pub const AUDIENCE: &str = "rockpool";
 
 /// The path of the issuer below the platform's address.
-pub(crate) const PATH: &str = "/oidc";
+pub const PATH: &str = "/oidc";
 
 /// How long a printed token lasts, and how much of that must be left when it is printed again.
 const LIFETIME: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -32,7 +32,10 @@ pub struct Issuer {
 
 impl Issuer {
     /// The issuer at this platform's address, with the key that the folder holds or a new one.
-    pub(crate) fn open(folder: &Folder, address: &str) -> Result<Self, StartError> {
+    ///
+    /// # Errors
+    /// If the folder cannot be used, or what is in it is no key.
+    pub fn open(folder: &Folder, address: &str) -> Result<Self, StartError> {
         use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
         const FILE: &str = "issuer.key";
         let pkcs8 = match folder.read(FILE)? {
@@ -97,7 +100,7 @@ impl Issuer {
     }
 
     /// Discovery and keys, below [`PATH`].
-    pub(crate) fn router(&self) -> Router {
+    pub fn router(&self) -> Router {
         let discovery = json!({
             "issuer": self.issuer,
             "jwks_uri": format!("{}/jwks.json", self.issuer),

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod cloud;
+mod disk;
 mod error;
 mod event_source;
 mod folder;
@@ -23,6 +24,16 @@ pub use event_source::{EventSource, Function};
 pub use folder::FolderError;
 pub use issuer::{AUDIENCE, Issuer};
 pub use platform::Platform;
+
+/// The parts of the platform, for whoever puts them together in another way.
+pub mod parts {
+    pub use crate::cloud::{ACCESS_KEY, CONTROL_KEY, CURSOR_KEY, Cloud, FLY_TOKEN, TABLE};
+    pub use crate::folder::Folder;
+    pub use crate::gateways::Gateways;
+    pub use crate::issuer::PATH as ISSUER_PATH;
+    pub use crate::outbox::{Outbox, PATH as OUTBOX_PATH};
+    pub use crate::provider::{ORGANISATION, Provider};
+}
 
 /// Runs the program, or the part of it that the arguments name.
 #[must_use]

@@ -13,19 +13,23 @@ use rusqlite::{Connection, OptionalExtension, params};
 use crate::error::{StartError, starting};
 
 /// The path below the platform's address.
-pub(crate) const PATH: &str = "/outbox";
+pub const PATH: &str = "/outbox";
 
 /// How many notices the page shows.
 const SHOWN: u32 = 50;
 
 /// The outbox.
 #[derive(Clone)]
-pub(crate) struct Outbox {
+pub struct Outbox {
     database: Arc<Mutex<Connection>>,
 }
 
 impl Outbox {
-    pub(crate) fn open(file: PathBuf) -> Result<Self, StartError> {
+    /// The outbox in this file, made if absent.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn open(file: PathBuf) -> Result<Self, StartError> {
         let database = Connection::open(file).map_err(starting("the outbox"))?;
         let create = "CREATE TABLE IF NOT EXISTS notice (id TEXT PRIMARY KEY, recorded_at TEXT NOT NULL, body TEXT NOT NULL)";
         database.execute(create, []).map_err(starting("the outbox"))?;
@@ -34,7 +38,7 @@ impl Outbox {
 
     /// The newest notices, newest first.
     #[must_use]
-    pub(crate) fn notices(&self) -> Vec<Notice> {
+    pub fn notices(&self) -> Vec<Notice> {
         self.read().unwrap_or_else(|error| {
             tracing::error!(%error, "the outbox cannot be read");
             Vec::new()
@@ -56,7 +60,8 @@ impl Outbox {
         Ok(kept.is_some())
     }
 
-    pub(crate) fn router(&self) -> Router {
+    /// Takes notices, below [`PATH`].
+    pub fn router(&self) -> Router {
         Router::new().route("/{id}", put(take)).with_state(self.clone())
     }
 }

@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::arguments::{GatewayChoice, PlatformArguments};
 use crate::cloud::{self, Cloud};
+use crate::disk;
 use crate::error::{StartError, starting};
 use crate::event_source::{EventSource, Function};
 use crate::folder::Folder;
@@ -49,7 +50,7 @@ pub struct Platform {
     provider: Provider,
     stop: CancellationToken,
     tasks: TaskTracker,
-    _folder: Folder,
+    folder: Folder,
 }
 
 impl Platform {
@@ -114,8 +115,9 @@ impl Platform {
             }
         });
         parts.start_workers(&stop, &tasks).await?;
+        tasks.spawn(disk::watch(folder.path("."), stop.clone()));
         let token = issuer.owner_token(&folder)?;
-        Ok(Self { address, token, issuer, gateway: choice, gateways, provider, stop, tasks, _folder: folder })
+        Ok(Self { address, token, issuer, gateway: choice, gateways, provider, stop, tasks, folder })
     }
 
     /// Begins to fetch the gateway that most instances will want, unless it is here, and shows how that gets on.
@@ -134,6 +136,9 @@ impl Platform {
         let ended = tokio::time::timeout(Duration::from_secs(5), self.tasks.wait()).await;
         if ended.is_err() {
             tracing::debug!("some connections were still open");
+        }
+        if let Err(error) = self.folder.rest() {
+            tracing::warn!(%error, "the folder could not be marked as at rest; a copy of it will be refused");
         }
     }
 }
@@ -253,13 +258,18 @@ impl Parts {
             Box::pin(each_record(event, handle))
         });
         let sources = [
-            (&self.cloud.flow_queue, 1, 32, 120, flows),
-            (&self.cloud.health_queue, 1, 8, 60, health),
-            (&self.cloud.notice_queue, 10, 4, 60, notices),
+            (&self.cloud.flow_queue, shell::FLOWS, flows),
+            (&self.cloud.health_queue, shell::HEALTH, health),
+            (&self.cloud.notice_queue, shell::NOTICES, notices),
         ];
-        for (queue_url, batch_size, concurrency, timeout_seconds, function) in sources {
-            let timeout = Duration::from_secs(timeout_seconds);
-            let source = EventSource { queue_url: queue_url.clone(), batch_size, concurrency, timeout, function };
+        for (queue_url, mapping, function) in sources {
+            let source = EventSource {
+                queue_url: queue_url.clone(),
+                batch_size: mapping.batch.cast_signed(),
+                concurrency: mapping.concurrency as usize,
+                timeout: mapping.timeout,
+                function,
+            };
             tasks.spawn(source.run(self.cloud.aws.sqs(), stop.clone()));
         }
         tasks.spawn(schedule::every_minute(sweep, stop.clone()));

@@ -14,18 +14,23 @@ use crate::error::{StartError, starting};
 use crate::gateways::Gateways;
 
 /// The slug of the one organisation that there is.
-pub(crate) const ORGANISATION: &str = "personal";
+pub const ORGANISATION: &str = "personal";
 
 /// The provider, running.
-pub(crate) struct Provider {
-    pub(crate) simulator: Simulator,
-    pub(crate) api: String,
+pub struct Provider {
+    /// Its state.
+    pub simulator: Simulator,
+    /// The root of its API.
+    pub api: String,
 }
 
 impl Provider {
     /// Opens the provider's state, boots the machines that should run, and serves its API on a port of the system's choosing and its
     /// edge on the listener.
-    pub(crate) async fn start(
+    ///
+    /// # Errors
+    /// If the folder cannot be used, or no port is to be had.
+    pub async fn start(
         folder: &Path,
         token: &str,
         gateways: Gateways,

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use sweep::Sweep;
 use tokio_util::sync::CancellationToken;
 
-/// The clock of EventBridge Scheduler: the sweep at once, so that a restart brings every run back, and then at each full minute.
+/// The clock of EventBridge Scheduler: what a restart needs at once, so that it brings every run back, and then the sweep at each full
+/// minute.
 pub(crate) async fn every_minute(sweep: Arc<Sweep>, stop: CancellationToken) {
-    let mut scheduled = Timestamp::now();
+    let mut swept = sweep.begin().await;
     loop {
-        match sweep.minute(scheduled).await {
+        match swept {
             Ok(minute) => tracing::debug!(?minute, "swept"),
             Err(error) => tracing::error!(%error, "the sweep is incomplete"),
         }
@@ -18,6 +19,6 @@ pub(crate) async fn every_minute(sweep: Arc<Sweep>, stop: CancellationToken) {
         if stop.run_until_cancelled(tokio::time::sleep(Duration::from_millis(60_000 - into_minute))).await.is_none() {
             return;
         }
-        scheduled = Timestamp::now();
+        swept = sweep.minute(Timestamp::now()).await;
     }
 }

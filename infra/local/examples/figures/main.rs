@@ -9,11 +9,13 @@
 //!
 //! Everything is measured on this machine, over loopback, and nothing outside a temporary folder is touched.
 
+mod cost;
 mod journal;
 mod latency;
 mod makespan;
 mod memory;
 mod program;
+mod scale;
 mod start_up;
 mod table;
 mod timeline;
@@ -37,6 +39,12 @@ struct Arguments {
     /// How often each is measured.
     #[arg(long, default_value_t = 7)]
     runs: u32,
+    /// How many instances are checked, created at once, or in the largest store; ten thousand, and a hundred thousand in the store.
+    #[arg(long)]
+    instances: Option<usize>,
+    /// Where the queue of a burst is drawn.
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// The platform's program; the one beside this one's folder unless named.
     #[arg(long)]
     program: Option<PathBuf>,
@@ -54,10 +62,24 @@ enum Figure {
     Units,
     /// Memory of the platform and of a supervisor.
     Memory,
+    /// What a month of the control plane costs on AWS.
+    Cost,
+    /// What the engine adds to a step, and to the sixtieth of a run. Only if it is named, like those below.
+    Steps,
+    /// A minute's checks of a fleet.
+    Checks,
+    /// Many creates at once.
+    Burst,
+    /// What operations call and consume in small and large fleets.
+    Growth,
+    /// Memory of the platform with none, ten and a hundred instances.
+    Crowd,
+    /// Memory of a supervisor as it is shipped; `cargo build --release -p supervisor` makes it.
+    Supervisor,
 }
 
 fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("ROCKPOOL_LOG").unwrap_or_else(|_| "warn".into());
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ROCKPOOL_LOG").unwrap_or_else(|_| "warn,health_checker=error".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let arguments = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -84,6 +106,29 @@ async fn measure(arguments: &Arguments) -> Outcome<()> {
     }
     if wanted(Figure::Units) {
         units::measure().await?;
+    }
+    if wanted(Figure::Cost) {
+        cost::measure().await?;
+    }
+    let named = |figure| arguments.figures.contains(&figure);
+    if named(Figure::Steps) {
+        scale::steps::measure().await?;
+    }
+    if named(Figure::Checks) {
+        scale::checks::measure(arguments.instances.unwrap_or(10_000)).await?;
+    }
+    if named(Figure::Growth) {
+        scale::growth::measure(arguments.instances.unwrap_or(100_000)).await?;
+    }
+    if named(Figure::Burst) {
+        scale::burst::measure(arguments.instances.unwrap_or(10_000), arguments.svg.as_deref()).await?;
+    }
+    if named(Figure::Crowd) {
+        scale::crowd::measure(&program::Program::find(arguments.program.clone())?).await?;
+    }
+    if named(Figure::Supervisor) {
+        let gateway = program::Program::find(arguments.program.clone())?;
+        scale::supervisor::measure(&scale::supervisor::shipped()?, &gateway).await?;
     }
     if wanted(Figure::Memory) {
         memory::measure(&program::Program::find(arguments.program.clone())?).await?;

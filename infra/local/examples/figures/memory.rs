@@ -66,30 +66,44 @@ fn processor_ms(processes: &[u32]) -> Outcome<u32> {
 }
 
 fn row(name: &str, memory: &Memory) -> [String; 4] {
-    let mb = |kb: u64| format!("{:.1} MB", f64::from(u32::try_from(kb).unwrap_or(u32::MAX)) / 1024.0);
-    [name.to_owned(), mb(memory.resident_kb), mb(memory.own_kb), mb(memory.file_kb)]
+    [name.to_owned(), megabytes(memory.resident_kb), megabytes(memory.own_kb), megabytes(memory.file_kb)]
+}
+
+pub(crate) fn megabytes(kb: u64) -> String {
+    format!("{:.1} MB", kb as f64 / 1024.0)
 }
 
 /// What the kernel says of a process (<https://docs.kernel.org/filesystems/proc.html>).
-struct Memory {
-    resident_kb: u64,
-    own_kb: u64,
-    file_kb: u64,
+pub(crate) struct Memory {
+    pub(crate) resident_kb: u64,
+    pub(crate) own_kb: u64,
+    pub(crate) file_kb: u64,
+    /// Its part of everything: a page that several processes share counts for each by its share.
+    pub(crate) share_kb: u64,
+    pub(crate) threads: u64,
 }
 
 impl Memory {
-    fn of(pid: u32) -> Outcome<Self> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let field = |name: &str| -> Outcome<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name}"))?;
-            Ok(line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
-        };
-        Ok(Self { resident_kb: field("VmRSS")?, own_kb: field("RssAnon")?, file_kb: field("RssFile")? })
+    pub(crate) fn of(pid: u32) -> Outcome<Self> {
+        let [status, rollup] = ["status", "smaps_rollup"].map(|file| std::fs::read_to_string(format!("/proc/{pid}/{file}")));
+        let (status, rollup) = (status?, rollup?);
+        Ok(Self {
+            resident_kb: field(&status, "VmRSS:")?,
+            own_kb: field(&status, "RssAnon:")?,
+            file_kb: field(&status, "RssFile:")?,
+            share_kb: field(&rollup, "Pss:")?,
+            threads: field(&status, "Threads:")?,
+        })
     }
 }
 
+fn field(text: &str, name: &str) -> Outcome<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or_else(|| format!("no {name}"))?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}
+
 /// The children of a process whose command line has this word.
-fn children(parent: u32, word: &str) -> Outcome<Vec<u32>> {
+pub(crate) fn children(parent: u32, word: &str) -> Outcome<Vec<u32>> {
     let mut found = Vec::new();
     for task in std::fs::read_dir(format!("/proc/{parent}/task"))?.flatten() {
         let listed = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
@@ -103,7 +117,7 @@ fn children(parent: u32, word: &str) -> Outcome<Vec<u32>> {
     Ok(found)
 }
 
-fn descendants(parents: &[u32], word: &str) -> Outcome<Vec<u32>> {
+pub(crate) fn descendants(parents: &[u32], word: &str) -> Outcome<Vec<u32>> {
     let nested = parents.iter().map(|parent| children(*parent, word)).collect::<Outcome<Vec<_>>>()?;
     Ok(nested.into_iter().flatten().collect())
 }

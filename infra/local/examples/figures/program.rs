@@ -27,6 +27,11 @@ impl Program {
             .ok_or_else(|| "there is no rockpool-local beside this program: `cargo build` makes it, `--program` names another".into())
     }
 
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Starts it, and returns it with the time from then until its API answered for the first time.
     pub(crate) async fn start(&self, data: &Path) -> Outcome<(Running, Duration)> {
         let http = shell::http_client()?;

@@ -11,6 +11,7 @@ use api::Api;
 use aws_sim::AwsSim;
 use axum::Router;
 use durable::{Driven, Engine};
+use dynamo::memory::MemoryTable;
 use edge::Cursors;
 use flow_runner::FlowRunner;
 use flows::{Deployment, Flows};
@@ -30,7 +31,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::Outcome;
 use crate::journal::Metered;
 
-const TABLE: &str = "rockpool";
+pub(crate) const TABLE: &str = "rockpool";
 const FLY_TOKEN: &str = "fly-token";
 const ACCESS_KEY: &str = "access-key";
 const CONTROL_KEY: &str = "control-key";
@@ -47,9 +48,32 @@ pub(crate) struct Vertical {
     address: String,
     issuer: Arc<Issuer>,
     http: reqwest::Client,
-    aws: Aws,
+    pub(crate) aws: Aws,
     stop: CancellationToken,
     _stop_with_this: DropGuard,
+}
+
+/// What may differ between two of them.
+pub(crate) struct Setup<'a> {
+    /// AWS in this folder, or in memory.
+    pub(crate) folder: Option<&'a Path>,
+    /// What virtual machines take.
+    pub(crate) machines: HostLatencies,
+    /// Whether the journal counts what each call consumes.
+    pub(crate) metered: bool,
+    /// The store's table in memory, in the place of the embedded DynamoDB.
+    pub(crate) table: Option<MemoryTable>,
+    /// Whether the provider keeps its limits.
+    pub(crate) rate_limits: bool,
+    /// What stands before the provider.
+    pub(crate) provider: Box<dyn FnOnce(Router) -> Router + Send>,
+}
+
+impl Default for Setup<'_> {
+    fn default() -> Self {
+        let provider = Box::new(|router| router);
+        Self { folder: None, machines: HostLatencies::default(), metered: false, table: None, rate_limits: false, provider }
+    }
 }
 
 /// One invocation of the flow runner.
@@ -62,6 +86,12 @@ impl Vertical {
     /// Starts the API, AWS in memory or in a folder, and the provider in memory. `metered` has its
     /// journal count what each call consumes. The flow runner waits for [`Vertical::begin_work`].
     pub(crate) async fn start(folder: Option<&Path>, machines: HostLatencies, metered: bool) -> Outcome<Self> {
+        Self::start_with(Setup { folder, machines, metered, ..Setup::default() }).await
+    }
+
+    /// The same, with everything that may differ.
+    pub(crate) async fn start_with(setup: Setup<'_>) -> Outcome<Self> {
+        let Setup { folder, machines, metered, table, rate_limits, provider } = setup;
         let stop = CancellationToken::new();
         let sim = AwsSim::open(aws_sim::Options { data: folder.map(|folder| folder.join("aws")) }).await?;
         let settings = AwsSettings { region: AwsSim::REGION.to_owned(), credentials: AwsSim::credentials(), endpoints: [None, None, None] };
@@ -73,9 +103,10 @@ impl Vertical {
         };
         let (wake, notices) = (FlowQueue(queue("flows").await?), queue("notices").await?);
 
-        let options = fly_sim::Options { token: Some("token".to_owned()), ..fly_sim::Options::new(Arc::new(VirtualHost::new(machines))) };
+        let host = Arc::new(VirtualHost::new(machines));
+        let options = fly_sim::Options { token: Some("token".to_owned()), rate_limits, ..fly_sim::Options::new(host) };
         let simulator = Simulator::open(options).await?;
-        let provider = serve(simulator.router(), &stop).await?;
+        let provider = serve(provider(simulator.router()), &stop).await?;
         // A supervisor's answer to everything that flows ask of it: the gateway is ready at once.
         let ready = json!({ "gateway": { "phase": "ready" } });
         let supervisors = serve(Router::new().fallback(move || ready_answer(ready.clone())), &stop).await?;
@@ -96,7 +127,10 @@ impl Vertical {
         }
         let (clock, http) = (Arc::new(SystemClock), shell::http_client()?);
         let settings = DeploymentSettings { deployment: deployment.clone() };
-        let store = shell::store(&aws, &StoreSettings { table: TABLE.to_owned() }, &settings, clock.clone());
+        let store = match table {
+            Some(table) => dynamo::Store::in_memory(table, deployment.clone(), clock.clone()),
+            None => shell::store(&aws, &StoreSettings { table: TABLE.to_owned() }, &settings, clock.clone()),
+        };
         let fly = FlySettings { api: provider, organisation: "personal".to_owned(), token_secret: FLY_TOKEN.to_owned() };
         let keys = KeySettings {
             access_secret: ACCESS_KEY.to_owned(),
@@ -112,8 +146,8 @@ impl Vertical {
         let runner = EventSource {
             queue_url: url,
             batch_size: 1,
-            concurrency: 32,
-            timeout: Duration::from_secs(120),
+            concurrency: shell::FLOWS.concurrency.try_into()?,
+            timeout: shell::FLOWS.timeout,
             function: function(runner, turned),
         };
 
@@ -149,6 +183,11 @@ impl Vertical {
     pub(crate) fn begin_work(&mut self) {
         let stop = self.stop.child_token();
         self.work = Some((stop.clone(), tokio::spawn(self.runner.clone().run(self.aws.sqs(), stop))));
+    }
+
+    /// The queue between the API and the flow runner.
+    pub(crate) fn flow_queue(&self) -> &str {
+        &self.runner.queue_url
     }
 
     /// Disconnects them, once the invocations under way are over.

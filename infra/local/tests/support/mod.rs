@@ -30,7 +30,12 @@ pub(crate) struct Platform {
 
 /// Starts the program and waits until it says where it is.
 pub(crate) fn start(data: &Path, arguments: &[&str]) -> Platform {
-    let mut child = command(data, arguments).spawn().expect("the platform's program was built");
+    started(command(data, arguments), data)
+}
+
+/// Starts the platform by this command, which may begin with another program that becomes it.
+pub(crate) fn started(mut command: Command, data: &Path) -> Platform {
+    let mut child = command.spawn().expect("the platform's program was built");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut find = |label: &str| {
         let line = lines.by_ref().map_while(Result::ok).find(|line| line.trim_start().starts_with(label));
@@ -38,13 +43,16 @@ pub(crate) fn start(data: &Path, arguments: &[&str]) -> Platform {
     };
     let (Some(address), Some(token)) = (find("API"), find("Token")) else {
         let mut said = String::new();
-        child.stderr.take().expect("piped").read_to_string(&mut said).expect("text");
+        if let Some(mut errors) = child.stderr.take() {
+            errors.read_to_string(&mut said).expect("text");
+        }
         panic!("the platform did not start: {said}");
     };
     // Whatever it says from now on is read and dropped, so that it never waits for a reader.
     std::thread::spawn(move || lines.for_each(drop));
-    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
-    std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::stderr()));
+    if let Some(mut errors) = child.stderr.take() {
+        std::thread::spawn(move || std::io::copy(&mut errors, &mut std::io::stderr()));
+    }
     Platform { child, address, token, data: data.to_owned(), http: shell::http_client().expect("a client") }
 }
 
@@ -58,13 +66,18 @@ pub(crate) fn command(data: &Path, arguments: &[&str]) -> Command {
 impl Platform {
     /// A call with the owner's token.
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<Value>) -> (StatusCode, Value) {
-        let mut request = self.http.request(method, format!("{}{path}", self.address)).bearer_auth(&self.token);
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let answer = request.send().await.expect("the API answers");
+        let answer = self.request(method, path, body).send().await.expect("the API answers");
         let (status, text) = (answer.status(), answer.text().await.expect("an answer has a body"));
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// A request with the owner's token, not yet sent.
+    pub(crate) fn request(&self, method: Method, path: &str, body: Option<Value>) -> reqwest::RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.address)).bearer_auth(&self.token);
+        match body {
+            Some(body) => request.json(&body),
+            None => request,
+        }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
@@ -127,9 +140,14 @@ impl Platform {
 
     /// Ends it as Ctrl-C would.
     pub(crate) fn end(&mut self) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).expect("it runs");
+        self.signal(nix::sys::signal::Signal::SIGINT);
         assert!(self.child.wait().expect("it ended").success());
+    }
+
+    /// Sends the platform's own process a signal.
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
+        nix::sys::signal::kill(pid, signal).expect("it runs");
     }
 
     /// Processes that run in this platform's folder, besides itself.

@@ -1,0 +1,64 @@
+//! The provider at its worst: limits, lost and late answers, lists that lag, full regions, crashes.
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::STAND_IN;
+use crate::remains::Remains;
+use crate::support::{Platform, start, until_no_process};
+
+/// How long five instances may take for their whole lives.
+const A_DAY: Duration = Duration::from_secs(110);
+
+#[tokio::test]
+async fn on_a_bad_day_every_operation_ends_and_nothing_is_left_over() {
+    let seed = crate::dice::asked("ROCKPOOL_SEED").unwrap_or(7);
+    eprintln!("ROCKPOOL_SEED={seed} cargo test -p local --test failure bad_day -- --nocapture");
+    let data = tempfile::tempdir().unwrap();
+    let faults = format!("bad-day:{seed}");
+    let mut platform = start(data.path(), &[&STAND_IN[..], &["--faults", &faults]].concat());
+    let evening = Instant::now() + A_DAY;
+
+    join_all((0..5).map(|number| live(&platform, number, evening))).await;
+    let left = Remains::of(data.path());
+    assert!(left.apps.is_empty() && left.secrets.is_empty(), "{left:?}");
+    platform.until_no_process().await;
+    platform.end();
+    until_no_process(data.path()).await;
+}
+
+/// One instance from its creation to its end. Every second one is deleted before it has settled.
+async fn live(platform: &Platform, number: usize, evening: Instant) {
+    let created = platform.create(&format!("bad-{number}"), json!({ "plan": "team" })).await;
+    let instance = created["instance"]["id"].as_str().unwrap();
+    if number % 2 == 0 {
+        ended(platform, &created, evening).await;
+        for verb in ["restart", "stop", "start"] {
+            let body = (verb == "restart").then(|| json!({ "scope": "machine" }));
+            let (status, answer) = platform.call(Method::POST, &format!("/v1/instances/{instance}/{verb}"), body).await;
+            // A repair may be under way.
+            assert!(status.is_success() || status == StatusCode::CONFLICT, "{verb}: {status} {answer}");
+            ended(platform, &answer, evening).await;
+        }
+    } else {
+        tokio::time::sleep(Duration::from_millis(700 * number as u64)).await;
+    }
+    let (status, deleting) = platform.call(Method::DELETE, &format!("/v1/instances/{instance}"), None).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{deleting}");
+    ended(platform, &created, evening).await;
+    let deleted = ended(platform, &deleting, evening).await;
+    // A deletion that was asked for during the provision follows it, in an operation of its own.
+    let same = deleting["operation"]["id"] == created["operation"]["id"];
+    assert!(same || deleted["state"] == "succeeded", "{deleted}");
+    let path = format!("/v1/instances/{instance}");
+    assert_eq!(platform.call(Method::GET, &path, None).await.0, StatusCode::NOT_FOUND);
+}
+
+/// Waits until an operation has ended, if the answer names one.
+async fn ended(platform: &Platform, answer: &Value, evening: Instant) -> Value {
+    let Some(operation) = answer["operation"]["id"].as_str() else { return Value::Null };
+    platform.ended(operation, evening.saturating_duration_since(Instant::now())).await
+}

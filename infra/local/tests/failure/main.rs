@@ -1,0 +1,20 @@
+//! The platform as real processes, when it is cut off, frozen, out of room, or copied, and when its provider has a bad day: all ends
+//! well or is refused in one clear line, and no process is left over or ended that was not the platform's own.
+//!
+//! One program, because the freeze has to outlast a lease: the other tests run meanwhile.
+
+mod bad_day;
+mod bystander;
+mod copied_folder;
+mod dice;
+mod frozen;
+mod full_disk;
+mod household;
+mod power_cut;
+mod remains;
+mod small_disk;
+#[path = "../support/mod.rs"]
+mod support;
+
+/// The built-in gateway, and ports of the system's choosing.
+const STAND_IN: [&str; 4] = ["--gateway", "stand-in", "--port", "0"];
