@@ -100,6 +100,20 @@ async fn two_misses_are_no_suspect_and_an_answer_takes_them_back() {
     assert_eq!(fleet.misses(&instance).await, 2);
 }
 
+/// Whoever was not looked at in between may have been well all the time.
+#[tokio::test]
+async fn misses_between_which_checks_were_lost_are_not_in_a_row() {
+    let fleet = Fleet::new().await;
+    let instance = fleet.of("fra", 1).await.remove(0);
+    fleet.set([&instance], Mood::Page(502));
+    for (minutes, misses) in [(0, 1), (1, 2), (60, 1), (2, 2), (3, 1), (1, 2), (2, 3)] {
+        fleet.bench.advance(minutes * 60);
+        fleet.check(fleet.bench.minute()).await;
+        assert_eq!(fleet.misses(&instance).await, misses, "after {minutes} minutes");
+        assert_eq!(fleet.bench.store.suspects().await.unwrap().len(), usize::from(misses == 3));
+    }
+}
+
 #[tokio::test]
 async fn a_check_that_is_not_of_this_minute_is_dropped_without_a_look() {
     let fleet = Fleet::new().await;
@@ -108,7 +122,7 @@ async fn a_check_that_is_not_of_this_minute_is_dropped_without_a_look() {
     let minute = fleet.bench.minute();
     fleet.bench.advance(61);
     fleet.bench.spent();
-    for stale in [minute, minute - 1, 0, i64::MIN, i64::MAX, minute + 3] {
+    for stale in [minute, minute - 1, 0, i64::MIN, i64::MAX, minute + 2, minute + 3] {
         assert_eq!(fleet.check(stale).await, Checked::default(), "{stale}");
     }
     assert_eq!(fleet.bench.spent().total_calls(), 0);

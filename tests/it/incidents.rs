@@ -1,9 +1,11 @@
 //! Suspects, repairs and the brake, minute by minute.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_sim::{Refusal, Verdict};
 use domain::{Instance, State};
+use jiff::SignedDuration;
 use sweep::Minute;
 
 use crate::support::{Bench, Fleet, Mood};
@@ -67,6 +69,61 @@ async fn at_most_one_in_a_hundred_is_repaired_in_a_minute_and_at_least_one() {
     assert!(fleet.bench.store.incident().await.unwrap().is_none(), "three of thirty are no incident");
 }
 
+/// EventBridge delivers an event at least once.
+#[tokio::test]
+async fn an_event_that_comes_again_starts_no_second_batch() {
+    let fleet = Fleet::new().await;
+    let all = fleet.of("fra", 120).await;
+    fleet.suspect(&all[..6]).await;
+    let scheduled = fleet.bench.now();
+    let (one, other) = tokio::join!(fleet.sweep.minute(scheduled), fleet.sweep.minute(scheduled));
+    assert_eq!(one.unwrap().repairs + other.unwrap().repairs, 1, "at the same time");
+    fleet.bench.advance(5);
+    assert_eq!(fleet.sweep.minute(scheduled).await.unwrap().repairs, 0, "a little later");
+    fleet.bench.advance(55);
+    let minutes = [fleet.bench.now(), scheduled, fleet.bench.now()];
+    let mut repairs = Vec::new();
+    for minute in minutes {
+        repairs.push(fleet.sweep.minute(minute).await.unwrap().repairs);
+    }
+    assert_eq!(repairs, [1, 0, 0], "late, in the next minute: one batch for both");
+    fleet.bench.advance(60);
+    let early = fleet.bench.now() + SignedDuration::from_secs(61);
+    assert_eq!(fleet.sweep.minute(fleet.bench.now()).await.unwrap().repairs, 1);
+    fleet.bench.advance(59);
+    assert_eq!(fleet.sweep.minute(early).await.unwrap().repairs, 1, "a clock that is behind the schedule's loses no minute");
+    assert_eq!(repairing(&fleet, &all).await, 4);
+}
+
+/// The answer is lost, the SDK asks again, and the second try meets what the first one wrote.
+#[tokio::test]
+async fn a_batch_whose_taking_was_not_answered_is_started() {
+    let fleet = Fleet::new().await;
+    let all = fleet.of("fra", 10).await;
+    fleet.suspect(&all[..1]).await;
+    let lost = AtomicBool::new(false);
+    fleet.bench.sim.set_fault(move |call| match call.operation {
+        "UpdateItem" if call.body.to_string().contains("REPAIRS") && !lost.swap(true, Ordering::SeqCst) => Verdict::LoseAnswer,
+        _ => Verdict::Pass,
+    });
+    assert_eq!(fleet.sweep().await.repairs, 1);
+}
+
+/// The trouble began between the checks of two shards: one shard's instances have three misses a minute before the others.
+#[tokio::test]
+async fn the_first_suspects_of_a_region_that_goes_down_are_not_restarted() {
+    let fleet = Fleet::new().await;
+    let (down, _up) = (fleet.of("fra", 10).await, [fleet.of("ams", 10).await, fleet.of("iad", 10).await]);
+    fleet.set(&down[..1], Mood::Page(502));
+    fleet.round().await;
+    fleet.set(&down[..4], Mood::Page(502));
+    fleet.rounds(2).await;
+    let round = fleet.round().await;
+    assert_eq!((round.minute.repairs, fleet.bench.alarms()), (0, Vec::new()), "one suspect, and three that miss with it");
+    assert_eq!((fleet.round().await.minute.repairs, fleet.bench.alarms()), (0, vec!["provider_incident".to_owned()]));
+    assert_eq!(repairing(&fleet, &down).await, 0);
+}
+
 #[tokio::test]
 async fn a_fleet_of_a_few_is_repaired_one_a_minute() {
     let fleet = Fleet::new().await;
@@ -99,7 +156,7 @@ async fn a_region_that_is_down_is_not_restarted_and_those_concerned_are_told_onc
     assert_eq!(repairing(&fleet, &down).await, 0, "nothing in it is restarted, however long it lasts");
     assert!(fleet.bench.alarms().is_empty(), "one alarm");
 
-    let notices = fleet.bench.store.undelivered(fleet.bench.now(), 100).await.unwrap();
+    let notices = fleet.bench.store.undelivered(fleet.bench.now() + SignedDuration::from_hours(1), 100).await.unwrap();
     assert_eq!(notices.len(), 3, "{notices:?}");
     for instance in &down[..3] {
         let told: Vec<_> = notices.iter().filter(|notice| notice.instance == instance.id).collect();

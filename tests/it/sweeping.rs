@@ -4,6 +4,7 @@ use aws_sim::{Refusal, Verdict};
 use durable::Outcome;
 use flows::Announcement;
 use flows::health::ShardCheck;
+use jiff::SignedDuration;
 use sweep::Minute;
 
 use crate::support::{Bench, Fleet};
@@ -70,6 +71,71 @@ async fn undelivered_notices_are_sent_again_after_a_minute_one_message_for_each_
     }
     fleet.bench.advance(60);
     assert_eq!(fleet.sweep.minute(fleet.bench.now()).await.unwrap().notices, 0);
+}
+
+#[tokio::test]
+async fn a_notice_that_nobody_takes_is_sent_less_and_less_often() {
+    let fleet = Fleet::new().await;
+    let cause = fleet.bench.noted(1).await.remove(0);
+    let mut sent = Vec::new();
+    for minute in 0..10 {
+        if fleet.sweep().await.notices == 1 {
+            sent.push(minute);
+        }
+    }
+    assert_eq!(sent, [1, 2, 4, 8], "60, 120 and 240 s between them");
+    assert_eq!(fleet.bench.take(Bench::NOTICES).await, vec![cause; 4]);
+}
+
+/// As many as one minute sends, and a sink that takes none of them.
+#[tokio::test]
+async fn notices_that_nobody_takes_do_not_stand_before_those_that_somebody_would() {
+    let fleet = Fleet::new().await;
+    let stuck = fleet.bench.noted(120).await;
+    fleet.bench.advance(60);
+    for _ in 0..3 {
+        assert!(fleet.sweep().await.notices > 0);
+    }
+    fleet.bench.take(Bench::NOTICES).await;
+    let young = fleet.bench.noted(1).await.remove(0);
+    let mut minutes = 0;
+    while !fleet.bench.take(Bench::NOTICES).await.contains(&young) {
+        assert!(minutes < 3, "it waits behind {} others", stuck.len());
+        fleet.sweep().await;
+        minutes += 1;
+    }
+    assert_eq!(fleet.bench.store.undelivered(fleet.bench.now() + SignedDuration::from_hours(2), 1000).await.unwrap().len(), 121);
+}
+
+#[tokio::test]
+async fn a_notice_is_put_off_by_one_sweep_of_two_and_not_after_its_delivery() {
+    let fleet = Fleet::new().await;
+    fleet.bench.noted(2).await;
+    fleet.bench.advance(60);
+    let due = fleet.bench.store.due_notices(fleet.bench.now(), 10).await.unwrap();
+    let later = fleet.bench.now() + SignedDuration::from_secs(60);
+    assert!(fleet.bench.store.postpone_notice(&due[0], later).await.unwrap());
+    assert!(!fleet.bench.store.postpone_notice(&due[0], later).await.unwrap());
+    assert!(fleet.bench.store.delivered(&format!("{}-0", due[1].cause)).await.unwrap());
+    assert!(!fleet.bench.store.postpone_notice(&due[1], later).await.unwrap(), "or it would be due for ever");
+    assert_eq!(fleet.bench.store.due_notices(later, 10).await.unwrap().len(), 1);
+}
+
+/// After a restart of the platform on one computer every gateway is still booting: that is no miss.
+#[tokio::test]
+async fn a_beginning_wakes_runs_and_sends_notices_but_checks_and_repairs_nothing() {
+    let fleet = Fleet::new().await;
+    let sick = fleet.of("fra", 10).await.remove(0);
+    fleet.suspect([&sick]).await;
+    let (_, lost) = fleet.bench.provisioning("fra").await;
+    let noted = fleet.bench.noted(1).await;
+    fleet.bench.advance(60);
+    fleet.bench.take(Bench::FLOWS).await;
+    let begun = fleet.sweep.begin().await.unwrap();
+    assert_eq!((begun.runs.sent, begun.notices, begun.shards, begun.repairs), (1, 1, 0, 0));
+    assert_eq!(fleet.bench.take(Bench::FLOWS).await, [lost.0]);
+    assert_eq!(fleet.bench.take(Bench::NOTICES).await, noted);
+    assert!(fleet.bench.take(Bench::HEALTH).await.is_empty());
 }
 
 /// Something overdue, a suspect and an undelivered notice at once; then one part fails at a time.

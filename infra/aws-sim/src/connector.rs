@@ -1,5 +1,6 @@
 //! The HTTP client that answers without a network.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -18,6 +19,7 @@ use crate::fault::{Call, Service, Verdict, error};
 use crate::ledger::Ledger;
 use crate::secrets::Secrets;
 use crate::sqs::Queues;
+use crate::used::{self, Used};
 
 type Fault = Arc<dyn Fn(&Call<'_>) -> Verdict + Send + Sync>;
 
@@ -27,14 +29,15 @@ pub(crate) struct Connector {
     queues: Queues,
     secrets: Secrets,
     ledger: Mutex<Ledger>,
+    used: Mutex<BTreeSet<Used>>,
     fault: RwLock<Option<Fault>>,
     number: AtomicU64,
 }
 
 impl Connector {
     pub(crate) fn new(dynamodb: DynamoDb, queues: Queues, secrets: Secrets) -> Self {
-        let (ledger, fault, number) = (Mutex::default(), RwLock::default(), AtomicU64::new(0));
-        Self { dynamodb, queues, secrets, ledger, fault, number }
+        let (ledger, used, fault, number) = (Mutex::default(), Mutex::default(), RwLock::default(), AtomicU64::new(0));
+        Self { dynamodb, queues, secrets, ledger, used, fault, number }
     }
 
     pub(crate) const fn dynamodb(&self) -> &DynamoDb {
@@ -54,7 +57,12 @@ impl Connector {
         *self.fault.write().unwrap_or_else(PoisonError::into_inner) = fault;
     }
 
-    async fn answer(&self, target: &str, body: &[u8]) -> Result<(u16, Value), ConnectorError> {
+    pub(crate) fn used(&self) -> BTreeSet<Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers a call: `target` is its `X-Amz-Target`, `caller` the access key that signed it.
+    pub(crate) async fn answer(&self, target: &str, caller: &str, body: &[u8]) -> Result<(u16, Value), ConnectorError> {
         let Some((service, operation)) = addressee(target) else {
             return Ok(error(400, "UnknownOperationException", &format!("`{target}` names no simulated service")));
         };
@@ -62,8 +70,9 @@ impl Connector {
             return Ok(error(400, "SerializationException", "the body is not JSON"));
         };
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner).count(service.as_str(), operation);
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).extend(used::by(caller, service, operation, &body));
         let number = self.number.fetch_add(1, Ordering::SeqCst) + 1;
-        let call = Call { service, operation, body: &body, number };
+        let call = Call { service, operation, body: &body, number, caller };
         match self.verdict(&call) {
             Verdict::Pass => Ok(self.carry_out(service, operation, body).await),
             Verdict::Refuse(refusal) => Ok(refusal.render(&call)),
@@ -156,7 +165,8 @@ impl HttpConnector for InProcess {
             // A call over a network lets others run before it arrives and before it returns. So does this one, or tasks on one thread
             // would never meet in the middle of each other's reads and writes.
             tokio::task::yield_now().await;
-            let answer = connector.answer(&target, request.body().bytes().unwrap_or_default()).await;
+            let caller = used::caller(request.headers().get("authorization").unwrap_or_default()).to_owned();
+            let answer = connector.answer(&target, &caller, request.body().bytes().unwrap_or_default()).await;
             tokio::task::yield_now().await;
             let (status, body) = answer?;
             let status = StatusCode::try_from(status).map_err(|error| ConnectorError::other(error.into(), None))?;

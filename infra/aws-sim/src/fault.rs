@@ -38,6 +38,8 @@ pub struct Call<'a> {
     pub body: &'a Value,
     /// Its number among the calls since the fault was set, from 1.
     pub number: u64,
+    /// The access key that signed it.
+    pub caller: &'a str,
 }
 
 /// What becomes of a call.

@@ -14,6 +14,9 @@
 //! # }
 //! ```
 //!
+//! [`AwsSim::serve`] answers on a listener as well, for programs of their own; [`AwsSim::used`] says which access key did what to which
+//! resource, so that the policy of whoever has the key can be held against it.
+//!
 //! Known to differ from AWS: DynamoDB's indexes never lag and it never raises `TransactionConflict` by itself (a [`Verdict`] does); SQS reads
 //! the wall clock; Secrets Manager forgets the requested recovery window and ignores `ClientRequestToken` of `CreateSecret`, so that the
 //! repetition of a lost answer is refused as `ResourceExistsException`.
@@ -23,9 +26,12 @@ mod dynamodb;
 mod fault;
 mod hidden;
 mod ledger;
+mod listener;
 mod secrets;
 mod sqs;
+mod used;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +42,7 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use crate::connector::Connector;
 pub use crate::fault::{Call, Refusal, Service, Verdict};
 pub use crate::ledger::Ledger;
+pub use crate::used::Used;
 
 /// Where the simulated services keep what must survive a restart.
 #[derive(Debug, Clone, Default)]
@@ -103,6 +110,9 @@ macro_rules! client {
 }
 
 impl AwsSim {
+    /// The account that everything belongs to.
+    pub const ACCOUNT: &str = winterbaume_core::DEFAULT_ACCOUNT_ID;
+
     /// The region that clients made here name. Whatever region a client of its own making names, it meets the same services.
     pub const REGION: &str = "us-east-1";
 
@@ -143,6 +153,11 @@ impl AwsSim {
         SharedHttpClient::new(connector::InProcess(self.connector.clone()))
     }
 
+    /// Answers on a listener what clients elsewhere ask, until it is dropped; connections that are open then are closed.
+    pub async fn serve(self, listener: tokio::net::TcpListener) {
+        listener::serve(self.connector, listener).await;
+    }
+
     /// Credentials that name nobody: the simulated services check none, but a client refuses to sign without.
     #[must_use]
     pub fn credentials() -> Credentials {
@@ -158,6 +173,12 @@ impl AwsSim {
     /// Starts counting anew.
     pub fn reset_ledger(&self) {
         self.connector.reset_ledger();
+    }
+
+    /// What each access key has ever done to which resource.
+    #[must_use]
+    pub fn used(&self) -> BTreeSet<Used> {
+        self.connector.used()
     }
 
     /// From now on every call is shown to `fault` first, which decides what becomes of it. It replaces an earlier one.

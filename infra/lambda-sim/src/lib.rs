@@ -10,15 +10,18 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
 //!
 //! Known to differ from Lambda: a machine's whole CPU and memory are there for each environment; the file system is this machine's; an
-//! invocation above the concurrency waits instead of being throttled.
+//! invocation above the concurrency waits instead of being throttled; an answer is passed on when the function asks for its next event,
+//! not a moment earlier.
 
 mod environment;
 mod function;
 mod gateway;
 mod runtime_api;
 mod sandbox;
+mod start;
 
 pub use function::{Function, Settings};
 pub use gateway::http_api;
 pub use runtime_api::Reported;
 pub use sandbox::{Initialisation, InvokeError};
+pub use start::{Start, measure_start};

@@ -17,9 +17,9 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::Settings;
 use crate::environment::variables;
 use crate::runtime_api::{Event, Phase, Reported, RuntimeApi};
-use crate::Settings;
 
 /// After this, Lambda ends an initialisation and begins it again with the first event.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib>
@@ -79,7 +79,11 @@ pub(crate) struct Sandbox {
 
 impl Sandbox {
     /// Starts a process and waits for its first request for an event.
-    pub(crate) async fn start(settings: &Settings, output: &Output, kill: CancellationToken) -> Result<(Self, Initialisation), InvokeError> {
+    pub(crate) async fn start(
+        settings: &Settings,
+        output: &Output,
+        kill: CancellationToken,
+    ) -> Result<(Self, Initialisation), InvokeError> {
         let not_started = |error: std::io::Error| InvokeError::NotStarted(error.to_string());
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(not_started)?;
         let address = listener.local_addr().map_err(not_started)?.to_string();
@@ -119,11 +123,8 @@ impl Sandbox {
         })?;
         let took = began.elapsed();
         sandbox.freeze();
-        let initialisation = Initialisation {
-            took,
-            peak_memory_kib: sandbox.memory("VmHWM:"),
-            anonymous_memory_kib: sandbox.memory("RssAnon:"),
-        };
+        let initialisation =
+            Initialisation { took, peak_memory_kib: sandbox.memory("VmHWM:"), anonymous_memory_kib: sandbox.memory("RssAnon:") };
         Ok((sandbox, initialisation))
     }
 
@@ -173,6 +174,11 @@ impl Sandbox {
             Ok(_) => Ok(()),
             Err(_) => Err(InvokeError::Exited("its runtime API is gone".to_owned())),
         }
+    }
+
+    /// Cancelling it kills the process while it works.
+    pub(crate) fn kill_switch(&self) -> CancellationToken {
+        self.kill.clone()
     }
 
     /// Whether the process is still there.

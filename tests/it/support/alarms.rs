@@ -41,13 +41,13 @@ impl<S: Subscriber> Layer<S> for Listener {
 }
 
 /// Listens from now on.
-pub(super) fn listen() {
+pub(crate) fn listen() {
     static LISTENER: Once = Once::new();
     LISTENER.call_once(|| Registry::default().with(Listener).init());
     RAISED.with_borrow_mut(Vec::clear);
 }
 
 /// The alarms since the last look.
-pub(super) fn take() -> Vec<String> {
+pub(crate) fn take() -> Vec<String> {
     RAISED.with_borrow_mut(std::mem::take)
 }

@@ -3,16 +3,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sim::{AwsSim, Ledger, Options};
-use domain::{Family, Health, Instance, InstanceId, OperationId, OrganisationId, Placement, PlanId, Region, Release, State, Wanted};
+use domain::{Instance, InstanceId, Notice, OrganisationId};
 use durable::testing::ManualClock;
-use durable::{Claim, Clock, Ending, Guard, Held, Journal, Outcome, OwnerId, Phase, RunId};
-use dynamo::{Created, NewInstance, Store};
-use flows::{Deployment, plan};
+use durable::{Clock, Outcome, RunId};
+use dynamo::Store;
+use flows::Deployment;
 use jiff::Timestamp;
 use serde_json::Value;
 use shell::{Aws, AwsSettings, FlowQueue, QueueSettings, SqsQueue};
 
-use super::alarms;
+use super::{Seeding, alarms};
 
 /// The table of every bench.
 const TABLE: &str = "rockpool";
@@ -110,62 +110,46 @@ impl Bench {
         self.clock.advance(Duration::from_secs(seconds));
     }
 
+    fn seeding(&self) -> Seeding<'_> {
+        Seeding { store: &self.store, deployment: &self.deployment, now: self.now() }
+    }
+
     /// A new instance that is being provisioned, and its run.
     pub(crate) async fn provisioning(&self, region: &str) -> (Instance, RunId) {
-        let operation = OperationId::generate();
-        let instance = Instance {
-            id: InstanceId::generate(),
-            organisation: OrganisationId::generate(),
-            name: "my-assistant".parse().unwrap(),
-            plan: PlanId::Pro,
-            release: Release { family: Family::Openclaw, version: "2026.9.6".to_owned() },
-            regions: vec![region.parse::<Region>().unwrap()],
-            wanted: Wanted::Running,
-            wanted_rev: 1,
-            state: State::Provisioning,
-            operation: Some(operation),
-            placement: None,
-            ever_ran: false,
-            trouble: None,
-            health: Health::default(),
-            created_at: self.now(),
-            updated_at: self.now(),
-        };
-        let run = plan::provision(&self.deployment, &instance, operation);
-        match self.store.create(NewInstance { instance, run, key: None, quota: 1 }).await.unwrap() {
-            Created::New { instance, record } => (instance, record.id),
-            replayed @ Created::Replayed { .. } => panic!("{replayed:?}"),
-        }
+        let seeding = self.seeding();
+        seeding.provisioning(seeding.ordered(InstanceId::generate(), OrganisationId::generate(), region)).await
     }
 
     /// A new instance that runs in a region, made by nobody.
     pub(crate) async fn running(&self, region: &str) -> Instance {
-        let (instance, run) = self.provisioning(region).await;
-        let app = self.deployment.app(&instance.id);
-        let placement = Placement {
-            region: instance.preferred_region(),
-            address: self.deployment.origin(&app),
-            app,
-            machine: "148e21ec7e0389".to_owned(),
-            volume: "vol_4y8z1q5j3k2m".to_owned(),
-            generation: 1,
-        };
-        self.end(&run, Outcome::Succeeded, serde_json::to_value(placement).unwrap(), Vec::new()).await;
-        self.again(&instance).await
+        let seeding = self.seeding();
+        seeding.running(seeding.ordered(InstanceId::generate(), OrganisationId::generate(), region)).await
+    }
+
+    /// So many notices of as many causes, which wait to be delivered.
+    pub(crate) async fn noted(&self, count: usize) -> Vec<String> {
+        let mut causes = Vec::new();
+        for _ in 0..count {
+            let (organisation, instance) = (OrganisationId::generate(), InstanceId::generate());
+            let cause = format!("{organisation}.incident-1-{instance}");
+            let notice = Notice {
+                id: format!("{cause}-0"),
+                organisation,
+                instance,
+                instance_name: "my-assistant".parse().unwrap(),
+                event: "provider_incident".to_owned(),
+                message: "It is so.".to_owned(),
+                recorded_at: self.now(),
+            };
+            self.store.record_notice(&notice).await.unwrap();
+            causes.push(cause);
+        }
+        causes
     }
 
     /// Ends a run as a worker would.
     pub(crate) async fn end(&self, run: &RunId, outcome: Outcome, value: Value, notices: Vec<Value>) {
-        let owner = OwnerId("the bench".to_owned());
-        let claim = Claim { owner: owner.clone(), now: self.now(), lease_until: self.now() + Duration::from_secs(150) };
-        let mut record = self.store.claim(run, &claim).await.unwrap().expect("the run is to be had");
-        let held = Held { owner, rev: record.rev };
-        record.rev += 1;
-        record.phase = Phase::Done { outcome: outcome.clone() };
-        (record.lease_until, record.not_before, record.overdue_at, record.ended_at) = (None, None, None, Some(self.now()));
-        let ending = Ending { outcome, value, notices };
-        let ended = self.store.end(&held, &record, &ending, Guard::None).await.unwrap();
-        assert!(matches!(ended, durable::Ended::Yes { .. }), "{ended:?}");
+        self.seeding().end(run, outcome, value, notices).await;
     }
 
     /// An instance as it is now.

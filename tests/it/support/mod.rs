@@ -1,12 +1,14 @@
 //! What the tests stand on.
 
-mod alarms;
+pub(crate) mod alarms;
 mod bench;
 mod fleet;
+mod seeding;
 mod stage;
 mod supervisors;
 
 pub(crate) use bench::Bench;
 pub(crate) use fleet::{Fleet, checks};
+pub(crate) use seeding::Seeding;
 pub(crate) use stage::{Stage, alice};
 pub(crate) use supervisors::{Mood, Supervisors};

@@ -93,7 +93,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "work goes on beyond the lease",
         breaks: "Two workers act on the same machine at the same time.",
-        edits: &[Edit { file: ENGINE, before: "let until = until.min(lease_until);", after: "" }],
+        edits: &[Edit {
+            file: ENGINE,
+            before: "self.walk(record, claim, until.min(lease_until))",
+            after: "self.walk(record, claim, until)",
+        }],
         caught_by: engine("trying::no_step_runs_longer_than_the_lease_whatever_time_the_worker_thinks_it_has"),
     },
     Mutation {

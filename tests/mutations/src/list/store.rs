@@ -229,8 +229,8 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         breaks: "A sweep that is delivered three times makes a suspect of an instance that missed one check.",
         edits: &[Edit {
             file: INSTANCE,
-            before: "attribute_not_exists(#last_miss_minute) OR #last_miss_minute < :last_miss_minute",
-            after: "attribute_not_exists(#last_miss_minute) OR #last_miss_minute <= :last_miss_minute",
+            before: "#last_miss_minute >= :oldest AND #last_miss_minute < :last_miss_minute",
+            after: "#last_miss_minute >= :oldest AND #last_miss_minute <= :last_miss_minute",
         }],
         caught_by: Test {
             package: "dynamo",

@@ -1,0 +1,135 @@
+//! Alarms: each leads to a section of the runbook, counts something that is told, and calls somebody.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{Template, root, text};
+
+/// An anchor as GitHub makes it of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().to_lowercase();
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+fn runbook() -> BTreeSet<String> {
+    let text = text("docs/runbook.md");
+    text.lines().filter(|line| line.starts_with("##")).map(|line| anchor(line.trim_start_matches('#'))).collect()
+}
+
+/// The alarms' properties.
+fn alarms(template: &Template) -> Vec<(&str, &Value)> {
+    template.all("AWS::CloudWatch::Alarm").into_iter().map(|(id, alarm)| (id, &alarm["Properties"])).collect()
+}
+
+/// What an alarm counts: namespace, name, dimensions.
+fn counted(alarm: &Value) -> Vec<(&str, &str, &Value)> {
+    let metric = |value: &'_ Value| -> Option<(String, String)> {
+        Some((value["Namespace"].as_str()?.to_owned(), value["MetricName"].as_str()?.to_owned()))
+    };
+    let stats = alarm["Metrics"].as_array().into_iter().flatten().map(|one| &one["MetricStat"]["Metric"]);
+    std::iter::once(alarm)
+        .chain(stats)
+        .filter(|value| metric(value).is_some())
+        .map(|value| (value["Namespace"].as_str().unwrap(), value["MetricName"].as_str().unwrap(), &value["Dimensions"]))
+        .collect()
+}
+
+#[test]
+fn every_alarm_leads_to_a_section_of_the_runbook() {
+    let (template, sections) = (Template::read(), runbook());
+    for (id, alarm) in alarms(&template) {
+        let description = alarm["AlarmDescription"].as_str().unwrap();
+        let (_, section) = description.rsplit_once("docs/runbook.md#").unwrap_or_else(|| panic!("{id} names no section: {description}"));
+        assert!(sections.contains(section), "{id}: the runbook has no section #{section}");
+    }
+}
+
+/// Alarms that the code raises by name are headings of the runbook, and each of them has to call somebody.
+#[test]
+fn every_alarm_of_the_runbook_is_in_the_template() {
+    let (template, text) = (Template::read(), text("docs/runbook.md"));
+    let ours = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'));
+    let mut seen = 0;
+    for name in ours {
+        seen += 1;
+        let wanted = format!("docs/runbook.md#{name}");
+        let found =
+            alarms(&template).iter().any(|(_, alarm)| alarm["AlarmDescription"].as_str().is_some_and(|text| text.ends_with(&wanted)));
+        assert!(found, "no alarm leads to {name}");
+    }
+    assert!(seen >= 4, "the runbook has {seen} alarms");
+}
+
+#[test]
+fn every_alarm_calls_somebody_and_knows_what_silence_means() {
+    let template = Template::read();
+    for (id, alarm) in alarms(&template) {
+        assert_eq!(alarm["AlarmActions"], json!([{ "Ref": "Calls" }]), "{id}");
+        assert_eq!(alarm["OKActions"], json!([{ "Ref": "Calls" }]), "{id}: nobody hears that it is over");
+        let silence = alarm["TreatMissingData"].as_str().unwrap_or_else(|| panic!("{id} does not say what silence means"));
+        // A sweep that does not run says nothing at all. Everything else is quiet when all is well.
+        assert_eq!(silence == "breaching", id == "SweepNotRunning", "{id}");
+    }
+}
+
+/// A metric that nobody tells is an alarm that never calls.
+#[test]
+fn what_the_alarms_and_the_dashboard_count_is_told_by_the_code() {
+    let template = Template::read();
+    let told = told();
+    for (id, alarm) in alarms(&template) {
+        for (namespace, metric, dimensions) in counted(alarm) {
+            if namespace == "Rockpool" {
+                assert!(told.contains(metric), "{id} counts {metric}, which no function tells");
+                assert_eq!(dimensions, &json!([{ "Name": "Deployment", "Value": { "Ref": "Deployment" } }]), "{id}");
+            }
+        }
+    }
+    let dashboard = template.property("Dashboard", "/DashboardBody/Fn::Sub").as_str().unwrap();
+    let widgets: Value = serde_json::from_str(dashboard).expect("the dashboard is JSON");
+    let mut shown = BTreeSet::new();
+    for widget in widgets["widgets"].as_array().unwrap() {
+        let mut namespace = "";
+        for line in widget["properties"]["metrics"].as_array().unwrap() {
+            // A full stop means: as in the line above.
+            namespace = line[0].as_str().filter(|name| !matches!(*name, "." | "...")).unwrap_or(namespace);
+            if let (true, Some(metric)) = (namespace == "Rockpool", line[1].as_str()) {
+                shown.insert(metric.to_owned());
+            }
+        }
+    }
+    assert!(shown.is_subset(&told), "the dashboard shows {:?}, which no function tells", &shown - &told);
+    let counted: BTreeSet<_> =
+        alarms(&template).iter().flat_map(|(_, alarm)| counted(alarm)).map(|(_, metric, _)| metric.to_owned()).collect();
+    let unseen: Vec<_> = told.iter().filter(|metric| !shown.contains(*metric) && !counted.contains(*metric)).collect();
+    assert!(unseen.is_empty(), "functions tell {unseen:?}, which nobody looks at");
+}
+
+/// The metrics in the sources: the names in calls of `measure`.
+fn told() -> BTreeSet<String> {
+    let mut told = BTreeSet::new();
+    for folder in ["functions", "workers", "crates/shell"] {
+        read(&root().join(folder), &mut |source| {
+            // What follows in a file is its tests.
+            let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+            for call in source.split("measure(&[").skip(1) {
+                let arguments = call.split("])").next().unwrap_or_default();
+                let names = arguments.split("(\"").skip(1).filter_map(|rest| rest.split_once('"'));
+                told.extend(names.map(|(name, _)| name.to_owned()));
+            }
+        });
+    }
+    told
+}
+
+fn read(folder: &std::path::Path, each: &mut impl FnMut(&str)) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read(&path, each);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            each(&std::fs::read_to_string(path).unwrap());
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The built functions are put through everything that can be asked of them without AWS, part by part:
+//!
+//! ```sh
+//! cargo test -p shipped --features shipped/built-functions --test shipped
+//! cargo test -p shipped --features shipped/built-functions --test shipped -- kill    # the parts whose names contain the word
+//! ```
+//!
+//! The functions are built first, by the profile `functions`; `--profile release` takes those that ship, `--built FOLDER` any others.
+
+#![allow(clippy::unwrap_used, reason = "a test ends at its first surprise")]
+
+mod bad_day;
+mod customer;
+mod events;
+mod journey;
+mod kills;
+mod privileges;
+mod trouble;
+
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use aws_sim::Used;
+use clap::Parser;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
+use lambda_sim::Initialisation;
+use shipped::{Binaries, Options, Platform};
+
+/// What the program is told.
+#[derive(Parser)]
+struct Arguments {
+    /// Only parts whose names contain one of these.
+    parts: Vec<String>,
+    /// The profile that the functions are built with.
+    #[arg(long, default_value = "functions")]
+    profile: String,
+    /// Functions that are built already.
+    #[arg(long)]
+    built: Option<PathBuf>,
+    /// Repeats the choices of an earlier run.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only says which parts there are.
+    #[arg(long)]
+    list: bool,
+}
+
+/// What the parts share and what they have seen.
+struct Check {
+    binaries: Binaries,
+    seed: u64,
+    used: BTreeSet<Used>,
+    starts: Vec<(String, Initialisation)>,
+}
+
+type Part = fn(&mut Check) -> LocalBoxFuture<'_, ()>;
+
+/// In their order: the last one judges what all others have seen.
+const PARTS: [(&str, Part); 8] = [
+    ("every_event_has_its_outcome", |check| events::every_event_has_its_outcome(check).boxed_local()),
+    ("settings_that_are_missing_or_malformed_are_a_503_and_failed_messages", |check| trouble::settings(check).boxed_local()),
+    ("a_secret_that_cannot_be_read_is_a_503_until_it_can", |check| trouble::secret(check).boxed_local()),
+    ("a_table_that_is_not_there_is_a_503_until_it_is", |check| trouble::table(check).boxed_local()),
+    ("an_instance_lives_through_the_built_functions", |check| journey::an_instance_lives(check).boxed_local()),
+    ("a_bad_day_ends_well", |check| bad_day::a_bad_day(check).boxed_local()),
+    ("kills_at_any_moment_lose_nothing", |check| kills::nothing_is_lost(check).boxed_local()),
+    ("each_function_may_do_what_it_does_and_nothing_else", |check| privileges::both_ways(check).boxed_local()),
+];
+
+fn main() -> ExitCode {
+    // Machines start this program as their supervisor and their gateway.
+    if std::env::args().nth(1).is_some_and(|first| ["supervisor", "stand-in", "gateway"].contains(&first.as_str())) {
+        return local::run(local::Arguments::parse());
+    }
+    let arguments = Arguments::parse();
+    if arguments.list {
+        PARTS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
+    let filter = tracing_subscriber::EnvFilter::try_from_env("ROCKPOOL_LOG").unwrap_or_else(|_| "error".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let began = Instant::now();
+    let binaries = match arguments.built {
+        Some(folder) => Binaries::built(folder),
+        None => Binaries::build(&arguments.profile).expect("the functions can be built"),
+    };
+    println!("the functions are built, after {:.0?}", began.elapsed());
+    let seed = arguments.seed.unwrap_or_else(rand::random);
+    let mut check = Check { binaries, seed, used: BTreeSet::new(), starts: Vec::new() };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let mut failed = Vec::new();
+    for (name, part) in PARTS {
+        if !arguments.parts.is_empty() && !arguments.parts.iter().any(|wanted| name.contains(wanted.as_str())) {
+            continue;
+        }
+        let began = Instant::now();
+        println!("part {name} …");
+        let outcome = runtime.block_on(AssertUnwindSafe(part(&mut check)).catch_unwind());
+        println!("part {name} … {} after {:.1?}", if outcome.is_ok() { "ok" } else { "FAILED" }, began.elapsed());
+        if outcome.is_err() {
+            failed.push(name);
+        }
+    }
+    // Some connection may still be open; nobody waits for it.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    if failed.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("failed: {}; `--seed {seed}` makes the same choices", failed.join(", "));
+    ExitCode::FAILURE
+}
+
+impl Check {
+    /// A platform of its own for a part.
+    async fn platform(&self, tick: Option<Duration>) -> Platform {
+        let machine = std::env::current_exe().expect("this program");
+        Platform::start(Options { binaries: self.binaries.clone(), machine, tick }).await.expect("the platform starts")
+    }
+
+    /// Ends it, and keeps what was seen of the functions.
+    async fn end(&mut self, platform: Platform) {
+        self.used.extend(platform.cloud.sim.used().into_iter().map(|used| Used { resource: lasting(&used.resource), ..used }));
+        for (name, function) in platform.functions() {
+            assert_eq!(function.lost(), 0, "{name} ended by itself");
+            for start in function.initialisations() {
+                assert!(start.took < LONGEST_START, "{name} took {:?} to start", start.took);
+                self.starts.push((name.to_owned(), start));
+            }
+        }
+        platform.stop().await;
+    }
+}
+
+/// A resource's ARN without the six characters that Secrets Manager puts behind a name, anew on each platform.
+fn lasting(arn: &str) -> String {
+    let ending =
+        arn.len().checked_sub(7).filter(|_| arn.starts_with("arn:aws:secretsmanager:")).and_then(|start| arn.split_at_checked(start));
+    match ending {
+        Some((name, suffix)) if suffix.starts_with('-') => format!("{name}-??????"),
+        _ => arn.to_owned(),
+    }
+}
+
+/// Lambda ends an initialisation after 10 s and begins it anew. This is a tenth of it, on a machine that is busy with the test.
+const LONGEST_START: Duration = Duration::from_secs(1);

@@ -1,0 +1,163 @@
+//! What the functions do when they cannot work: they answer, they keep their messages, they say it once, and they recover.
+
+use aws_sim::{Refusal, Service, Verdict};
+use lambda_sim::InvokeError;
+use local::parts::ACCESS_KEY;
+use serde_json::Value;
+use shipped::Platform;
+
+use crate::Check;
+use crate::customer::Customer;
+
+/// Workers, each with a message of its own and whether one that it knows would succeed.
+const WORKERS: [&str; 3] = ["flow-runner", "health-checker", "notifier"];
+
+fn message(body: &str) -> String {
+    let record = |place: u8| serde_json::json!({ "messageId": format!("message-{place}"), "body": body, "messageAttributes": {} });
+    serde_json::json!({ "Records": [record(0), record(1)] }).to_string()
+}
+
+/// A message that is fine, for each worker.
+fn good(worker: &str) -> String {
+    message(match worker {
+        "health-checker" => r#"{"shard":3,"minute":1}"#,
+        _ => "org_01a2081c6207700281ea48c7befcaf3a.op_01a2081c62cb72dba6356f53603e1d85",
+    })
+}
+
+/// How many of the two messages of a batch are given back.
+async fn given_back(platform: &Platform, worker: &str) -> usize {
+    let answer = platform.function(worker).invoke(good(worker)).await.unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    answer["batchItemFailures"].as_array().unwrap().len()
+}
+
+/// How often a function has said that it cannot work.
+fn complaints(platform: &Platform, function: &str) -> usize {
+    let said = |line: &&String| line.contains("\"ERROR\"") && line.contains("the function is not ready");
+    platform.function(function).output().iter().filter(said).count()
+}
+
+/// The health of the API, which is open to everybody, and a list, which is not.
+async fn api_is_away(customer: &Customer<'_>) {
+    for path in ["/v1/health", "/v1/instances", "/v1/nowhere"] {
+        assert_eq!(customer.status(path).await, (503, "unavailable".to_owned()), "{path}");
+    }
+}
+
+pub(crate) async fn settings(check: &mut Check) {
+    let platform = check.platform(None).await;
+    let customer = Customer::new(&platform);
+    let breaks = [("ROCKPOOL_TABLE", None), ("ROCKPOOL_INSTANCE_ADDRESS", Some("nowhere")), ("ROCKPOOL_DEPLOYMENT", Some("Not A Name"))];
+    let mut said = 0;
+    for (name, value) in breaks {
+        for (_, function) in platform.functions() {
+            function.configure(|settings| {
+                settings.environment.remove(name);
+                settings.environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+            });
+        }
+        api_is_away(&customer).await;
+        for worker in WORKERS {
+            assert_eq!(given_back(&platform, worker).await, 2, "{worker} without {name}");
+        }
+        let swept = platform.function("sweep").invoke(r#"{"time":"2026-11-23T10:00:00Z"}"#).await;
+        assert!(matches!(swept, Err(InvokeError::Reported(_))), "{swept:?}");
+        said += 1;
+        for (function, _) in platform.functions() {
+            assert_eq!(complaints(&platform, function), said, "{function} without {name}: {:#?}", platform.function(function).output());
+            let output = platform.function(function).output();
+            assert!(output.iter().any(|line| line.contains(name)), "{function} does not name {name}");
+        }
+        for deployed in &platform.deployed {
+            let value = deployed.environment[name].clone();
+            platform.function(&deployed.function).configure(|settings| drop(settings.environment.insert(name.to_owned(), value)));
+        }
+        recovered(&platform, &customer).await;
+    }
+    check.end(platform).await;
+}
+
+/// Everything works, after a moment at most: whoever could not work does not try again for each event.
+async fn recovered(platform: &Platform, customer: &Customer<'_>) {
+    customer.eventually("the API does not recover", async || customer.status("/v1/health").await.0 == 200).await;
+    for worker in WORKERS {
+        customer.eventually("a worker does not recover", async || given_back(platform, worker).await == 0).await;
+    }
+    let sweep = platform.function("sweep");
+    customer.eventually("the sweep does not recover", async || sweep.invoke(r#"{"time":"2026-11-23T10:00:00Z"}"#).await.is_ok()).await;
+}
+
+pub(crate) async fn secret(check: &mut Check) {
+    let platform = check.platform(None).await;
+    let customer = Customer::new(&platform);
+    let denied = Refusal::Other { status: 400, code: "AccessDeniedException".to_owned(), message: "not yours".to_owned() };
+    platform.cloud.sim.set_fault(move |call| match call.service {
+        Service::SecretsManager if call.operation == "GetSecretValue" => Verdict::Refuse(denied.clone()),
+        _ => Verdict::Pass,
+    });
+    for _ in 0..2 {
+        api_is_away(&customer).await;
+        assert_eq!(given_back(&platform, "flow-runner").await, 2);
+    }
+    // The others need no secret.
+    assert_eq!([given_back(&platform, "health-checker").await, given_back(&platform, "notifier").await], [0, 0]);
+    for function in ["api", "flow-runner"] {
+        assert_eq!(complaints(&platform, function), 1, "{function}: {:#?}", platform.function(function).output());
+    }
+    platform.cloud.sim.clear_fault();
+    recovered(&platform, &customer).await;
+    for (name, function) in platform.functions() {
+        assert_eq!(function.initialisations().len(), 1, "{name} recovered only because it was started anew");
+        let output = function.output();
+        assert!(
+            !output.iter().any(|line| line.contains("not-a-secret") || line.contains(&platform.cloud.fly_token)),
+            "{name} tells secrets"
+        );
+    }
+    a_secret_that_is_no_key(&platform, &customer).await;
+    check.end(platform).await;
+}
+
+/// Somebody has put the wrong text into a secret. What it was is in no log.
+async fn a_secret_that_is_no_key(platform: &Platform, customer: &Customer<'_>) {
+    let secrets = platform.cloud.aws.secrets_manager();
+    let put = async |text: &str| secrets.put_secret_value().secret_id(ACCESS_KEY).secret_string(text).send().await.map(drop).unwrap();
+    let kept = secrets.get_secret_value().secret_id(ACCESS_KEY).send().await.unwrap().secret_string.unwrap();
+    put("tea for two").await;
+    // Environments that have read the right one work on with it.
+    assert_eq!(customer.status("/v1/health").await.0, 200);
+    for function in ["api", "flow-runner"] {
+        platform.function(function).configure(|_| {});
+    }
+    api_is_away(customer).await;
+    assert_eq!(given_back(platform, "flow-runner").await, 2);
+    put(&kept).await;
+    recovered(platform, customer).await;
+    for function in ["api", "flow-runner"] {
+        assert_eq!(complaints(platform, function), 2, "{function}: {:#?}", platform.function(function).output());
+        let output = platform.function(function).output();
+        assert!(!output.iter().any(|line| line.contains("tea for two") || line.contains(&kept)), "{function} tells secrets");
+    }
+}
+
+pub(crate) async fn table(check: &mut Check) {
+    let platform = check.platform(None).await;
+    let customer = Customer::new(&platform);
+    for (_, function) in platform.functions() {
+        function.configure(|settings| drop(settings.environment.insert("ROCKPOOL_TABLE".to_owned(), "rockpool-late".to_owned())));
+    }
+    for path in ["/v1/health", "/v1/instances"] {
+        assert_eq!(customer.status(path).await, (503, "unavailable".to_owned()), "{path}");
+    }
+    for worker in ["flow-runner", "notifier"] {
+        assert_eq!(given_back(&platform, worker).await, 2, "{worker}");
+    }
+    let swept = platform.function("sweep").invoke(r#"{"time":"2026-11-23T10:00:00Z"}"#).await;
+    assert!(matches!(swept, Err(InvokeError::Reported(_))), "{swept:?}");
+    dynamo::create_table(&platform.cloud.aws.dynamodb(), "rockpool-late").await.unwrap();
+    recovered(&platform, &customer).await;
+    // What they did to a table of another name is nothing that their roles have to allow.
+    platform.stop().await;
+    let _ = check;
+}
