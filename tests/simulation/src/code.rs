@@ -1,0 +1,77 @@
+//! Old and new code, side by side.
+//!
+//! A deployment raises the version of every flow. Runs that are started from then on are of the new version; for a while invocations
+//! are of the old code and of the new one by turns. Old code leaves what it does not know.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use durable::{
+    CancelReply, Catalogue, Claim, Ended, Ending, Execute, Guard, Held, Journal, JournalError, Overdue, Record, RunId, Unknown, Written,
+};
+use dynamo::Store;
+use flows::Flows;
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The flows as code of this version knows them. Their steps are the same in every version.
+pub(crate) struct Code {
+    pub(crate) flows: Arc<Flows>,
+    pub(crate) knows: u32,
+}
+
+impl Catalogue for Code {
+    fn open(&self, kind: &str, version: u32, plan: &Value) -> Result<Box<dyn Execute + '_>, Unknown> {
+        if version > self.knows { Err(Unknown::Version) } else { self.flows.open(kind, 1, plan) }
+    }
+}
+
+/// The store's journal, in which a run has the version of the code that started it.
+pub(crate) struct Dated {
+    pub(crate) store: Store,
+    /// When each version after the first began.
+    pub(crate) deployments: Arc<Vec<Timestamp>>,
+}
+
+impl Dated {
+    fn date(&self, mut record: Record) -> Record {
+        let later = self.deployments.iter().filter(|began| **began <= record.created_at).count();
+        record.version = 1 + u32::try_from(later).expect("a few deployments");
+        record
+    }
+}
+
+#[async_trait]
+impl Journal for Dated {
+    async fn read(&self, id: &RunId) -> Result<Option<Record>, JournalError> {
+        Ok(self.store.read(id).await?.map(|record| self.date(record)))
+    }
+
+    async fn claim(&self, id: &RunId, claim: &Claim) -> Result<Option<Record>, JournalError> {
+        Ok(self.store.claim(id, claim).await?.map(|record| self.date(record)))
+    }
+
+    async fn checkpoint(&self, held: &Held, next: &Record, guard: Guard) -> Result<Written, JournalError> {
+        self.store.checkpoint(held, next, guard).await
+    }
+
+    async fn end(&self, held: &Held, next: &Record, ending: &Ending, guard: Guard) -> Result<Ended, JournalError> {
+        self.store.end(held, next, ending, guard).await
+    }
+
+    async fn request_cancel(&self, id: &RunId, now: Timestamp) -> Result<CancelReply, JournalError> {
+        self.store.request_cancel(id, now).await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Overdue>, JournalError> {
+        self.store.overdue(now, limit).await
+    }
+
+    async fn postpone(&self, seen: &Overdue, until: Timestamp) -> Result<bool, JournalError> {
+        self.store.postpone(seen, until).await
+    }
+
+    async fn resume(&self, id: &RunId, now: Timestamp) -> Result<bool, JournalError> {
+        self.store.resume(id, now).await
+    }
+}
