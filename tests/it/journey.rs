@@ -58,9 +58,9 @@ async fn an_instance_is_made_step_by_step_and_is_then_all_there() {
         "create_volume",
         "create_machine",
         "choose_region",
-        "delete_surplus_volumes",
         "await_started",
         "await_healthy",
+        "delete_surplus_volumes",
         "in_service",
     ];
     assert_eq!(steps(&record), expected);

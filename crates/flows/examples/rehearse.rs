@@ -73,7 +73,7 @@ fn rehearse(wanted: Wanted) -> ExitCode {
     let season = Season { castings: castings.collect(), triples: wanted.triples, seed: wanted.seed, threads: wanted.threads };
     let began = Instant::now();
     let (played, failures) = season.perform();
-    println!("{:<28} {:>6} {:>8} {:>8} {:>8} {:>8} {:>9} {:>6}", "play", "points", "singles", "pairs", "of", "triples", "schedules", "ms");
+    println!("{:<36} {:>6} {:>8} {:>8} {:>8} {:>8} {:>9} {:>6}", "play", "points", "singles", "pairs", "of", "triples", "schedules", "ms");
     for play in &played {
         line(play);
     }
@@ -100,5 +100,5 @@ fn rehearse(wanted: Wanted) -> ExitCode {
 fn line(play: &Played) {
     let Played { name, points, singles, pairs, possible_pairs, triples, took } = play;
     let each = took.as_secs_f64() * 1000.0 / f64::from(u32::try_from(play.schedules()).unwrap_or(u32::MAX));
-    println!("{name:<28} {points:>6} {singles:>8} {pairs:>8} {possible_pairs:>8} {triples:>8} {:>9} {each:>6.2}", play.schedules());
+    println!("{name:<36} {points:>6} {singles:>8} {pairs:>8} {possible_pairs:>8} {triples:>8} {:>9} {each:>6.2}", play.schedules());
 }

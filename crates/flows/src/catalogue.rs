@@ -28,6 +28,14 @@ impl Flows {
     }
 }
 
+impl Kind {
+    /// The version in which this code begins a flow.
+    #[must_use]
+    pub fn newest_version(self) -> u32 {
+        versions(self).last().copied().expect("every flow has a version")
+    }
+}
+
 impl Catalogue for Flows {
     fn open(&self, kind: &str, version: u32, plan: &Value) -> Result<Box<dyn Execute + '_>, Unknown> {
         let world = &self.world;
@@ -35,7 +43,8 @@ impl Catalogue for Flows {
             return Err(Unknown::Version);
         }
         match (Kind::named(kind), version) {
-            (Some(Kind::Provision), 1) => Ok(Box::new(Provision { world, plan: read(plan)? })),
+            (Some(Kind::Provision), 1) => Ok(Box::new(Provision1 { world, plan: read(plan)? })),
+            (Some(Kind::Provision), 2) => Ok(Box::new(Provision { world, plan: read(plan)? })),
             (Some(Kind::Start), 1) => Ok(Box::new(Start { world, plan: read(plan)? })),
             (Some(Kind::Stop), 1) => Ok(Box::new(Stop { world, plan: read(plan)? })),
             (Some(Kind::Restart), 1) => Ok(Box::new(Restart { world, plan: read(plan)? })),
@@ -46,10 +55,11 @@ impl Catalogue for Flows {
     }
 }
 
-/// The versions of a flow that runs may still be in. One is taken out when no run of it is left.
+/// The versions of a flow that runs may still be in, the newest last. One is taken out when no run of it is left.
 const fn versions(kind: Kind) -> &'static [u32] {
     match kind {
-        Kind::Provision | Kind::Start | Kind::Stop | Kind::Restart | Kind::Repair | Kind::Retire => &[1],
+        Kind::Provision => &[1, 2],
+        Kind::Start | Kind::Stop | Kind::Restart | Kind::Repair | Kind::Retire => &[1],
     }
 }
 
@@ -78,6 +88,7 @@ macro_rules! execute {
 }
 
 execute! {
+    Provision1(ProvisionPlan) = provision::provision_1;
     Provision(ProvisionPlan) = provision::provision;
     Start(MachinePlan) = start::start;
     Stop(MachinePlan) = stop::stop;

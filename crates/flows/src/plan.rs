@@ -235,7 +235,7 @@ fn new_run(kind: Kind, instance: &Instance, operation: OperationId, plan: &impl 
     NewRun {
         id: run_id(&instance.organisation, &operation),
         kind: kind.as_str().to_owned(),
-        version: 1,
+        version: kind.newest_version(),
         subject: subject(&instance.organisation, &instance.id),
         plan: serde_json::to_value(plan).expect("a plan consists of texts and numbers"),
     }

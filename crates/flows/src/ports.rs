@@ -112,8 +112,8 @@ pub trait Volumes: Send + Sync {
     async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()>;
     /// Whether the volume is there and usable.
     async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool>;
-    /// Removes every volume of that name.
-    async fn delete_volumes(&self, app: &str, name: &str) -> Attempt<()>;
+    /// Removes every volume of that name, and the known one even if no list shows it yet.
+    async fn delete_volumes(&self, app: &str, name: &str, known: Option<&str>) -> Attempt<()>;
 }
 
 /// Machines.

@@ -1,5 +1,6 @@
 use domain::Placement;
 use durable::{Flow, Limits, Run, Setback};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::outcome::Announcement;
@@ -14,7 +15,25 @@ const FIRST_BOOT: Limits = Limits { deadline: Duration::from_secs(900), attempts
 /// Makes an instance: app, secrets, addresses, volume, machine; in service when its gateway answers.
 ///
 /// Regions are tried in the plan's order. What a region that turned out to be full left behind is released before the next is tried.
+///
+/// Volumes that a lost answer or a late effect left are looked for at last: by then every list has shown them for a long time.
 pub(crate) async fn provision<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a ProvisionPlan) -> Flow<Placement> {
+    provision_in(run, world, plan, Surplus::GoesAtLast).await
+}
+
+/// The first version, of which runs may be under way: it looked for surplus volumes before lists could show them.
+pub(crate) async fn provision_1<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a ProvisionPlan) -> Flow<Placement> {
+    provision_in(run, world, plan, Surplus::GoesFirst).await
+}
+
+/// When volumes go that nobody wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Surplus {
+    GoesFirst,
+    GoesAtLast,
+}
+
+async fn provision_in<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a ProvisionPlan, surplus: Surplus) -> Flow<Placement> {
     let World { apps, volumes, machines, gateways, vault, keys, .. } = world;
     let ProvisionPlan { target, app, network, secret, generation, volume, machine, address, .. } = plan;
 
@@ -34,9 +53,15 @@ pub(crate) async fn provision<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a
     let mut placed = None;
     for region in plan.regions.iter().copied() {
         let mark = run.mark();
-        run.undo("delete_volume", volumes.delete_volumes(app, volume));
+        let known = Arc::new(OnceLock::<String>::new());
+        run.undo("delete_volume", {
+            let known = Arc::clone(&known);
+            async move { volumes.delete_volumes(app, volume, known.get().map(String::as_str)).await }
+        });
         let disk = plan.volume_in(region);
         if let Placed::At(volume_id) = run.step("create_volume", volumes.ensure_volume(&disk)).await? {
+            // A region that is full for machines says so within a second, and lists lag by more than that.
+            known.get_or_init(|| volume_id.clone());
             run.undo("delete_machine", machines.delete_machines(app, machine));
             let spec = machine_spec(plan, keys, region, &volume_id, secrets_version);
             if let Placed::At(machine_id) = run.step("create_machine", machines.ensure_machine(&spec)).await? {
@@ -48,9 +73,15 @@ pub(crate) async fn provision<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a
     }
     let (region, volume_id, machine_id) = run.step("choose_region", async { placed.ok_or_else(|| no_room(plan)) }).await?;
 
-    run.step("delete_surplus_volumes", volumes.delete_surplus(app, volume, &volume_id)).await?;
+    let delete_surplus = || volumes.delete_surplus(app, volume, &volume_id);
+    if surplus == Surplus::GoesFirst {
+        run.step("delete_surplus_volumes", delete_surplus()).await?;
+    }
     run.step_within("await_started", FIRST_BOOT, machines.await_state(app, &machine_id, MachineState::Started)).await?;
     run.step_within("await_healthy", FIRST_BOOT, gateways.await_ready(&target.instance, address)).await?;
+    if surplus == Surplus::GoesAtLast {
+        run.step("delete_surplus_volumes", delete_surplus()).await?;
+    }
     run.commit("in_service").await?;
 
     run.notify(Announcement::new(target.instance, "instance_ready", format!("{} is ready at {address}.", target.name)));

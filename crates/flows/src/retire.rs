@@ -19,7 +19,7 @@ pub(crate) async fn retire<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Re
         run.step_within("delete_machine", DELETION, machines.delete_machines(&plan.app, machine)).await?;
     }
     for volume in &plan.volumes {
-        run.step_within("delete_volume", DELETION, volumes.delete_volumes(&plan.app, volume)).await?;
+        run.step_within("delete_volume", DELETION, volumes.delete_volumes(&plan.app, volume, None)).await?;
     }
     run.step_within("delete_app", DELETION, apps.delete_app(&plan.app)).await?;
     run.step_within("delete_secret", DELETION, vault.delete_secret(&plan.secret)).await?;

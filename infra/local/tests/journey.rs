@@ -26,9 +26,9 @@ async fn an_instance_lives_and_leaves_nothing_behind() {
             "create_volume",
             "create_machine",
             "choose_region",
-            "delete_surplus_volumes",
             "await_started",
             "await_healthy",
+            "delete_surplus_volumes",
             "in_service",
         ]
     );

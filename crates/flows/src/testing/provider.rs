@@ -112,7 +112,10 @@ impl Provider {
         if self.served.contains(&wanted.app) {
             self.complain(format!("{} has held a customer's state and gets a new, empty volume", wanted.app));
         }
-        if let Some(left) = self.volumes.iter().find(|left| left.spec.app == wanted.app && left.spec.region != wanted.region) {
+        // Where lists lag, what nobody was told of is found at the end.
+        let lists_are_true = self.conditions.lists_lag.is_zero();
+        let elsewhere = |left: &&FakeVolume| lists_are_true && left.spec.app == wanted.app && left.spec.region != wanted.region;
+        if let Some(left) = self.volumes.iter().find(elsewhere) {
             let complaint = format!("a volume is made in {} while {} is left in {}", wanted.region, left.id, left.spec.region);
             self.complain(complaint);
         }
@@ -121,11 +124,21 @@ impl Provider {
         Ok(Placed::At(id))
     }
 
-    /// Removes the volumes of this name for which it is asked, unless a machine holds one.
-    pub(super) fn delete_volumes(&mut self, app: &str, name: &str, keep: Option<&str>, now: Timestamp) -> Attempt<()> {
+    /// Removes the volumes of this name that lists show, and the known one.
+    pub(super) fn delete_volumes(&mut self, app: &str, name: &str, known: Option<&str>, now: Timestamp) -> Attempt<()> {
         let lag = self.conditions.lists_lag;
-        let listed = |volume: &FakeVolume| volume.spec.app == app && volume.spec.name == name && volume.made_at + lag <= now;
-        let goes = |volume: &FakeVolume| listed(volume) && keep != Some(&volume.id);
+        self.remove_volumes(app, name, |volume| volume.made_at + lag <= now || known == Some(&volume.id))
+    }
+
+    /// Removes the volumes of this name that lists show, but the one to be kept.
+    pub(super) fn delete_surplus(&mut self, app: &str, name: &str, keep: &str, now: Timestamp) -> Attempt<()> {
+        let lag = self.conditions.lists_lag;
+        self.remove_volumes(app, name, |volume| volume.made_at + lag <= now && keep != volume.id)
+    }
+
+    /// Removes those of an app's volumes of this name that are chosen, unless a machine holds one.
+    fn remove_volumes(&mut self, app: &str, name: &str, is_chosen: impl Fn(&FakeVolume) -> bool) -> Attempt<()> {
+        let goes = |volume: &FakeVolume| volume.spec.app == app && volume.spec.name == name && is_chosen(volume);
         let bound = |volume: &&FakeVolume| self.machines.iter().any(|machine| machine.spec.volume == volume.id);
         if let Some(volume) = self.volumes.iter().filter(|volume| goes(volume)).find(bound) {
             return Err(Setback::retry(format!("the volume {} is currently bound to a machine", volume.id)));

@@ -23,8 +23,7 @@ impl Volumes for FakeWorld {
 
     async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()> {
         let (app, name, keep) = (app.to_owned(), name.to_owned(), keep.to_owned());
-        self.call("delete_surplus".to_owned(), Duration::ZERO, move |provider, now| provider.delete_volumes(&app, &name, Some(&keep), now))
-            .await
+        self.call("delete_surplus".to_owned(), Duration::ZERO, move |provider, now| provider.delete_surplus(&app, &name, &keep, now)).await
     }
 
     async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool> {
@@ -35,8 +34,11 @@ impl Volumes for FakeWorld {
         .await
     }
 
-    async fn delete_volumes(&self, app: &str, name: &str) -> Attempt<()> {
-        let (app, name) = (app.to_owned(), name.to_owned());
-        self.call("delete_volumes".to_owned(), Duration::ZERO, move |provider, now| provider.delete_volumes(&app, &name, None, now)).await
+    async fn delete_volumes(&self, app: &str, name: &str, known: Option<&str>) -> Attempt<()> {
+        let (app, name, known) = (app.to_owned(), name.to_owned(), known.map(str::to_owned));
+        self.call("delete_volumes".to_owned(), Duration::ZERO, move |provider, now| {
+            provider.delete_volumes(&app, &name, known.as_deref(), now)
+        })
+        .await
     }
 }

@@ -19,9 +19,9 @@ fn a_calm_provision_does_each_thing_once_and_in_order() {
         "create_volume",
         "create_machine",
         "choose_region",
-        "delete_surplus_volumes",
         "await_started",
         "await_healthy",
+        "delete_surplus_volumes",
         "in_service",
     ];
     assert_eq!(timeline, expected);

@@ -82,10 +82,12 @@ impl Performance {
         Self { scene, clock, world, journal: Arc::new(journal), instance, notices, run }
     }
 
-    /// The run from its beginning to its end.
-    pub(crate) fn whole(scene: Scene) -> (Self, Record) {
+    /// The run from its beginning to its end, by today's code for this version of the flow.
+    pub(crate) fn whole(scene: Scene, version: Option<u32>) -> (Self, Record) {
         let performance = Self::of(scene);
-        performance.journal.start(performance.run.clone(), performance.clock.now());
+        let run = performance.run.clone();
+        let run = NewRun { version: version.unwrap_or(run.version), ..run };
+        performance.journal.start(run, performance.clock.now());
         let id = performance.run.id.clone();
         performance.drive(&id, None, true).expect("nobody dies");
         let record = performance.record(&id);

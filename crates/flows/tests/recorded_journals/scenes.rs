@@ -33,10 +33,13 @@ const RESTART_MACHINE: Ask = Ask { verb: Verb::Restart, scope: RestartScope::Mac
 /// The region in which there is room for a volume and none for a machine.
 const FULL: &str = "ams";
 
-pub(crate) const SCENES: [Scene; 11] = [
+pub(crate) const SCENES: [Scene; 14] = [
     scene("provision-1-one-region", Part::Provision(&["fra"])),
     scene("provision-1-second-region", Part::Provision(&[FULL, "fra"])),
     Scene { called_back_after: Some("await_started"), ..scene("provision-1-called-back", Part::Provision(&[FULL, "fra"])) },
+    scene("provision-2-one-region", Part::Provision(&["fra"])),
+    scene("provision-2-second-region", Part::Provision(&[FULL, "fra"])),
+    Scene { called_back_after: Some("await_started"), ..scene("provision-2-called-back", Part::Provision(&[FULL, "fra"])) },
     scene("start-1", Part::Ask(State::Stopped, Ask::new(Verb::Start))),
     scene("stop-1", Part::Ask(State::Running, Ask::new(Verb::Stop))),
     scene("restart-1-process", Part::Ask(State::Running, Ask::new(Verb::Restart))),

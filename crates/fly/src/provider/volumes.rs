@@ -78,11 +78,15 @@ impl Volumes for Provider {
         }
     }
 
-    async fn delete_volumes(&self, app: &str, name: &str) -> Attempt<()> {
+    async fn delete_volumes(&self, app: &str, name: &str, known: Option<&str>) -> Attempt<()> {
         let client = self.client();
         let app = client.app(app);
         let mut bound = None;
-        for volume in named(&app, name).await? {
+        let mut volumes = named(&app, name).await?;
+        if let Some(known) = known.filter(|known| volumes.iter().all(|volume| volume.id != *known)) {
+            volumes.extend(unlisted(&app, known).await?);
+        }
+        for volume in volumes {
             let Err(refused) = delete(&app, &volume).await? else { continue };
             // Nobody else would ever remove that machine, and the volume would wait for it until the deadline.
             let holder = match refused.refusal() {
@@ -103,6 +107,15 @@ async fn named(app: &App<'_>, name: &str) -> Attempt<Vec<VolumeInfo>> {
     match app.volumes().await {
         Ok(volumes) => Ok(volumes.into_iter().filter(|volume| volume.name == name && !volume.state.is_gone()).collect()),
         Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(setback(error)),
+    }
+}
+
+/// A volume that no list shows: it is gone, or too new.
+async fn unlisted(app: &App<'_>, id: &str) -> Attempt<Option<VolumeInfo>> {
+    match app.volume(id).await {
+        Ok(volume) => Ok(Some(volume).filter(|volume| !volume.state.is_gone())),
+        Err(error) if error.is_not_found() => Ok(None),
         Err(error) => Err(setback(error)),
     }
 }

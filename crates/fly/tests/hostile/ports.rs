@@ -36,7 +36,7 @@ async fn a_page_for_people_is_never_news_of_the_provider() {
             assert!(provider.volume_exists(&app, "vol_1").await.is_err(), "{what} says whether there is a volume");
             assert!(provider.delete_app(&app).await.is_err(), "{what} says that the app is gone");
             assert!(provider.delete_machines(&app, "gateway-1").await.is_err(), "{what} says that there are no machines");
-            assert!(provider.delete_volumes(&app, "data_1").await.is_err(), "{what} says that there are no volumes");
+            assert!(provider.delete_volumes(&app, "data_1", None).await.is_err(), "{what} says that there are no volumes");
             let secrets = SecretValues(BTreeMap::from([("KEY".to_owned(), SECRET.to_owned())]));
             assert!(provider.set_secrets(&app, &secrets).await.is_err(), "{what} says that secrets are set");
             assert!(provider.ensure_addresses(&app).await.is_err(), "{what} says that there are addresses");

@@ -62,7 +62,7 @@ async fn provision(fly: &Fly) -> Made {
 async fn retire(fly: &Fly) {
     let provider = &fly.provider;
     persist(async || provider.delete_machines(APP, "gateway-1").await).await;
-    persist(async || provider.delete_volumes(APP, "data_1").await).await;
+    persist(async || provider.delete_volumes(APP, "data_1", None).await).await;
     persist(async || provider.delete_app(APP).await).await;
     assert!(fly.simulator.inventory().is_empty(), "{:?} is left", fly.simulator.inventory());
     assert!(fly.host.running().is_empty());
@@ -189,7 +189,7 @@ async fn a_removal_right_after_a_creation_is_not_deceived_by_lists_that_lag() {
         }
         persist(async || fly.provider.delete_machines(APP, "gateway-1").await).await;
         assert_eq!(fly.host.running().len(), usize::from(volumes_lag_too));
-        persist(async || fly.provider.delete_volumes(APP, "data_1").await).await;
+        persist(async || fly.provider.delete_volumes(APP, "data_1", None).await).await;
         let left = fly.simulator.inventory();
         assert!(left.machines.is_empty() && left.volumes.is_empty(), "{left:?}");
         retire(&fly).await;
@@ -275,7 +275,7 @@ async fn a_machine_that_takes_its_time_is_not_yet_there_and_its_volume_not_yet_f
     let machine = at(fly.provider.ensure_machine(&machine_spec(APP, &volume)).await.unwrap());
     assert_eq!(fly.client.app(APP).machine(&machine).wait(WaitFor::Started, Duration::from_secs(1)).await.unwrap(), Waited::NotYet);
     fly.client.app(APP).machine(&machine).destroy().await.unwrap();
-    let setback = fly.provider.delete_volumes(APP, &name).await.unwrap_err();
+    let setback = fly.provider.delete_volumes(APP, &name, None).await.unwrap_err();
     assert!(matches!(&setback, Setback::NotYet { why, .. } if why.contains(&machine)), "{setback}");
 }
 

@@ -254,7 +254,22 @@ async fn the_machine_that_holds_a_volume_to_be_deleted_is_removed_and_the_volume
     ];
     for (script, removes) in removes {
         let fly = Scripted::new(script).await;
-        not_yet(provider(&fly).delete_volumes(APP, "data_1").await);
+        not_yet(provider(&fly).delete_volumes(APP, "data_1", None).await);
+        assert_eq!(fly.finished().contains(&removed), removes);
+    }
+}
+
+#[tokio::test]
+async fn a_known_volume_is_deleted_although_no_list_shows_it() {
+    let seen = |state: &str| reply(200, json!({ "id": "vol_1", "name": "data_1", "state": state }));
+    let removed = format!("DELETE /v1/apps/{APP}/volumes/vol_1");
+    for (script, removes) in [
+        (vec![reply(200, json!([])), seen("created"), reply(200, json!({ "id": "vol_1" }))], true),
+        (vec![reply(200, json!([])), seen("pending_destroy")], false),
+        (vec![reply(200, json!([])), error(404, "volume not found")], false),
+    ] {
+        let fly = Scripted::new(script).await;
+        provider(&fly).delete_volumes(APP, "data_1", Some("vol_1")).await.unwrap();
         assert_eq!(fly.finished().contains(&removed), removes);
     }
 }

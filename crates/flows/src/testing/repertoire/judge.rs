@@ -34,8 +34,9 @@ fn conduct(play: &Play, finish: &Finish, set: &Set) -> Judged {
     demand(provider.complaints.is_empty(), || format!("the world complains: {:?}", provider.complaints))?;
     let allowed: BTreeSet<_> = crate::testing::sample::regions(&play.regions).into_iter().collect();
     demand(provider.regions.is_subset(&allowed), || format!("it went to {:?}, of which only {allowed:?} are allowed", provider.regions))?;
-    // What landed after its time-out and is in no list yet is nothing that an undo could find: the app's end is the only one it can have.
-    let out_of_sight = !play.conditions.lists_lag.is_zero() && finish.fired(Adversity::LateEffect);
+    // What nobody was told of and no list shows yet is nothing that an undo could find: the app's end is the only one it can have.
+    let untold = finish.fired(Adversity::LateEffect) || finish.fired(Adversity::LostAnswer);
+    let out_of_sight = untold && !play.conditions.lists_lag.is_zero();
     let undone_one_by_one = provider.cascaded.is_empty() || finish.fired(Adversity::RefuseForGood) || out_of_sight;
     demand(undone_one_by_one, || format!("nobody removed {:?}; the app took them with it", provider.cascaded))?;
     let broken = set.desk.book().broken.clone();

@@ -29,6 +29,7 @@ pub fn side_plays() -> Vec<Play> {
         provision_third_region(),
         provision_no_room(),
         provision_lagging_lists(),
+        provision_third_region_lagging_lists(),
         start_of_a_silent_gateway(),
         stop_of_a_silent_gateway(),
         sick("repair_process", Sickness::Process),
@@ -59,6 +60,14 @@ pub fn provision_third_region() -> Play {
     let conditions =
         Conditions { no_room_for_volumes: regions(&["fra"]), no_room_for_machines: regions(&["ams"]), ..Conditions::default() };
     Play { regions: vec!["fra", "ams", "cdg"], conditions, ..Play::new("provision_third_region", Part::Provision) }
+}
+
+/// The same, and lists show a new volume when the next region has long been tried.
+#[must_use]
+pub fn provision_third_region_lagging_lists() -> Play {
+    let Play { regions, conditions, .. } = provision_third_region();
+    let conditions = Conditions { lists_lag: Duration::from_secs(4), ..conditions };
+    Play { regions, conditions, ..Play::new("provision_third_region_lagging_lists", Part::Provision) }
 }
 
 /// No region has room for both.
