@@ -10,7 +10,7 @@ use durable::{
     CancelReply, Catalogue, Claim, Ended, Ending, Execute, Guard, Held, Journal, JournalError, Overdue, Record, RunId, Unknown, Written,
 };
 use dynamo::Store;
-use flows::Flows;
+use flows::{Flows, Kind};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -22,7 +22,8 @@ pub(crate) struct Code {
 
 impl Catalogue for Code {
     fn open(&self, kind: &str, version: u32, plan: &Value) -> Result<Box<dyn Execute + '_>, Unknown> {
-        if version > self.knows { Err(Unknown::Version) } else { self.flows.open(kind, 1, plan) }
+        let newest = Kind::named(kind).ok_or(Unknown::Version)?.newest_version();
+        if version > self.knows { Err(Unknown::Version) } else { self.flows.open(kind, newest, plan) }
     }
 }
 

@@ -29,6 +29,9 @@ pub(crate) struct Customer {
     pub(crate) tally: Arc<Tally>,
 }
 
+/// The mean time after which somebody impatient looks again; a creation takes half a minute.
+const IMPATIENCE: Duration = Duration::from_secs(12);
+
 impl Customer {
     /// Creates, changes and deletes until the world closes.
     pub(crate) async fn live(&self) {
@@ -41,7 +44,9 @@ impl Customer {
                 None => self.create(wishes).await,
                 Some(id) => self.act(&id, wishes).await,
             }
-            self.pause(self.mean).await;
+            // Some change their minds while what they asked for is under way.
+            let mean = if self.chance.happens(0.3) { IMPATIENCE } else { self.mean };
+            self.pause(mean).await;
         }
     }
 

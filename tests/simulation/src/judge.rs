@@ -120,7 +120,7 @@ impl<'a> Evidence<'a> {
             let failed = format!("instance_{kind}_failed");
             let expected: &[&[&str]] = match (kind, outcome(run)) {
                 ("provision", "succeeded") => &[&["instance_ready"]],
-                ("repair", "succeeded") if steps(run).contains(&"degraded") => &[&["instance_degraded"]],
+                ("start" | "restart" | "repair", "succeeded") if steps(run).contains(&"degraded") => &[&["instance_degraded"]],
                 // Whoever has asked for its deletion meanwhile is not bothered.
                 (_, "failed") => &[&[&failed], &[]],
                 _ => &[&[]],

@@ -20,7 +20,7 @@ pub struct Scale {
     #[arg(long, default_value_t = 7)]
     pub days: u32,
     /// Wishes of each customer in a week, on average.
-    #[arg(long, default_value_t = 7)]
+    #[arg(long, default_value_t = 2)]
     pub wishes: u32,
     /// The AWS SDK on the embedded DynamoDB instead of the table in memory: a millisecond and more for each call.
     #[arg(long)]
@@ -105,9 +105,9 @@ impl Conditions {
             doubled_minutes: rate(0.02),
             calamity_mean: Duration::from_hours(if roughness > 1.0 { 48 } else { 168 }),
             host_outages: some(8),
-            region_outages: some(2),
-            own_outages: some(2),
-            store_outages: some(4),
+            region_outages: some(1),
+            own_outages: some(1),
+            store_outages: some(3),
             deployments: some(5),
         }
     }

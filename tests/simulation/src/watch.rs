@@ -94,15 +94,17 @@ impl Watch {
     fn count_the_minutes(&mut self, silent: &[String], incident: Option<&Incident>, now: Timestamp) {
         let mut still = BTreeMap::new();
         for app in silent {
-            let Some(instance) = self.mirror.home(app).and_then(|(pk, sk)| self.table.item(pk, sk)) else { continue };
-            if text(&instance, "wanted") != Some("running") {
+            let count = |instance: &Item| {
+                let is_wanted = text(instance, "wanted") == Some("running");
+                let excused = is_wanted && self.excuse(instance, app, incident, now);
+                let minutes = if excused { 0 } else { self.down.get(app).copied().unwrap_or_default() + 1 };
+                let complaint = || format!("{app} is down for {minutes} minutes at {now}: {:?}", Shown(instance));
+                is_wanted.then(|| (minutes, (minutes == BOUND_MINUTES + 1).then(complaint)))
+            };
+            let Some((minutes, complaint)) = self.mirror.home(app).and_then(|home| self.table.look(home, count)).flatten() else {
                 continue;
-            }
-            let excused = self.excuse(&instance, app, incident, now);
-            let minutes = if excused { 0 } else { self.down.get(app).copied().unwrap_or_default() + 1 };
-            if minutes == BOUND_MINUTES + 1 {
-                self.complaints.push(format!("{app} is down for {minutes} minutes at {now}: {:?}", Shown(&instance)));
-            }
+            };
+            self.complaints.extend(complaint);
             still.insert(app.clone(), minutes);
         }
         self.longest = still.values().copied().max().unwrap_or_default().max(self.longest);

@@ -67,10 +67,9 @@ impl MemoryTable {
         self.shelf().partition(partition, beginning).into_iter().for_each(show);
     }
 
-    /// The item with these keys.
-    #[must_use]
-    pub fn item(&self, pk: &str, sk: &str) -> Option<HashMap<String, AttributeValue>> {
-        self.shelf().get(&(pk.to_owned(), sk.to_owned())).cloned()
+    /// Looks at the item with these keys where it lies, if it is there.
+    pub fn look<T>(&self, key: &(String, String), at: impl FnOnce(&HashMap<String, AttributeValue>) -> T) -> Option<T> {
+        self.shelf().get(key).map(at)
     }
 
     /// What has become of the indexes' entries since this was last asked, as they will be once they have caught up. It is collected from

@@ -1,5 +1,6 @@
 //! The items themselves, with their indexes behind them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -119,7 +120,7 @@ impl Shelf {
             Effect::Update(update) => {
                 // An update of what is not there makes it, with its key.
                 let absent = || Key { pk: key.0.clone(), sk: key.1.clone() }.attributes();
-                let stored = self.items.get(&key).cloned().unwrap_or_else(absent);
+                let stored = self.items.get(&key).map_or_else(|| Cow::Owned(absent()), Cow::Borrowed);
                 Some(update.apply(&stored, Meaning { names: &names, values: &values }))
             }
         };

@@ -83,14 +83,14 @@ impl Provider {
         }
     }
 
-    /// A person looks after an instance that nothing else helps: whatever ails it is cured, and it boots. `false`: not now, its host is
-    /// down.
+    /// A person looks after an instance that nothing else helps: whatever ails it is cured, and it boots, unless its owner has stopped it.
+    /// `false`: not now, its host is down.
     pub(crate) fn mend(&self, instance: &str) -> bool {
         let now = self.inner.clock.now();
         let mut sky = self.sky();
         let is_ill = |machine: &Machine| {
             let is_off = machine.heads_for() == MachineState::Stopped;
-            machine.instance == instance && (machine.sickness.is_some() || is_off)
+            machine.instance == instance && !machine.is_wanted_still && (machine.sickness.is_some() || is_off)
         };
         let found = sky.apps.iter().find_map(|(name, app)| app.machines.iter().find(|m| is_ill(m)).map(|m| (name.clone(), m.id.clone())));
         let Some((app, id)) = found else { return true };

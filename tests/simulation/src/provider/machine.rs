@@ -37,6 +37,8 @@ pub(crate) struct Machine {
     pub(crate) volume: String,
     pub(crate) instance: String,
     pub(crate) sickness: Option<Sickness>,
+    /// It stands still because it was asked to.
+    pub(crate) is_wanted_still: bool,
     process_restarts: BTreeSet<String>,
     becomes: (MachineState, Timestamp),
     answers_at: Option<Timestamp>,
@@ -45,8 +47,18 @@ pub(crate) struct Machine {
 impl Machine {
     pub(crate) fn ordered(id: String, name: String, host: usize, volume: String, instance: String, now: Timestamp) -> Self {
         let becomes = (MachineState::Stopped, now);
-        let mut machine =
-            Self { id, name, host, volume, instance, sickness: None, process_restarts: BTreeSet::new(), becomes, answers_at: None };
+        let mut machine = Self {
+            id,
+            name,
+            host,
+            volume,
+            instance,
+            sickness: None,
+            is_wanted_still: false,
+            process_restarts: BTreeSet::new(),
+            becomes,
+            answers_at: None,
+        };
         machine.boot(now);
         machine
     }
@@ -73,6 +85,7 @@ impl Machine {
     /// Boots from this moment on, which may be the end of an outage.
     pub(crate) fn boot(&mut self, from: Timestamp) {
         self.becomes = (MachineState::Started, from + BOOT);
+        self.is_wanted_still = false;
         if self.sickness != Some(Sickness::Hopeless) {
             self.sickness = None;
         }
@@ -97,6 +110,7 @@ impl Machine {
 
     pub(crate) fn stop(&mut self, now: Timestamp) {
         self.becomes = (MachineState::Stopped, now + DRAIN);
+        self.is_wanted_still = true;
     }
 
     /// The machine ends, and the provider has given up starting it.

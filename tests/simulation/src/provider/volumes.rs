@@ -28,7 +28,10 @@ impl Volumes for Provider {
     async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()> {
         let (name, keep) = (name.to_owned(), keep.to_owned());
         let of = app.to_owned();
-        self.call(app, Duration::ZERO, move |sky, now| delete(sky, &of, &name, Some(&keep), now)).await
+        self.call(app, Duration::ZERO, move |sky, now| {
+            delete(sky, &of, |volume| volume.name == name && volume.id != keep && is_listed(volume, now), now)
+        })
+        .await
     }
 
     async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool> {
@@ -42,17 +45,21 @@ impl Volumes for Provider {
         .await
     }
 
-    async fn delete_volumes(&self, app: &str, name: &str) -> Attempt<()> {
-        let (of, name) = (app.to_owned(), name.to_owned());
+    async fn delete_volumes(&self, app: &str, name: &str, known: Option<&str>) -> Attempt<()> {
+        let (of, name, known) = (app.to_owned(), name.to_owned(), known.map(str::to_owned));
         let hang = self.hang(app);
-        self.call(app, hang, move |sky, now| delete(sky, &of, &name, None, now)).await
+        self.call(app, hang, move |sky, now| {
+            let goes = |volume: &Volume| volume.name == name && (is_listed(volume, now) || known.as_ref() == Some(&volume.id));
+            delete(sky, &of, goes, now)
+        })
+        .await
     }
 }
 
 fn listed(sky: &Sky, wanted: &VolumeSpec, now: Timestamp) -> Option<String> {
     let app = sky.apps.get(&wanted.app)?;
     let mut alike = app.volumes.iter().filter(|volume| volume.name == wanted.name && volume.region == wanted.region);
-    alike.find(|volume| volume.made_at + LISTS_LAG <= now).map(|volume| volume.id.clone())
+    alike.find(|volume| is_listed(volume, now)).map(|volume| volume.id.clone())
 }
 
 fn create(sky: &mut Sky, wanted: VolumeSpec, host: usize, now: Timestamp) -> Attempt<Placed<String>> {
@@ -61,7 +68,8 @@ fn create(sky: &mut Sky, wanted: VolumeSpec, host: usize, now: Timestamp) -> Att
     }
     let id = sky.fresh("vol");
     let app = sky.app(&wanted.app)?;
-    let elsewhere = app.volumes.iter().find(|left| left.region != wanted.region).map(|left| left.id.clone());
+    // What landed late and is in no list yet, nobody could have removed.
+    let elsewhere = app.volumes.iter().find(|left| left.region != wanted.region && is_listed(left, now)).map(|left| left.id.clone());
     app.volumes.push(Volume { id: id.clone(), name: wanted.name, region: wanted.region, host, made_at: now });
     if let Some(left) = elsewhere {
         sky.complaints.push(format!("{} gets a volume in {} while {left} is left elsewhere", wanted.app, wanted.region));
@@ -69,10 +77,13 @@ fn create(sky: &mut Sky, wanted: VolumeSpec, host: usize, now: Timestamp) -> Att
     Ok(Placed::At(id))
 }
 
-/// Removes the volumes of this name for which it is asked, unless a machine holds one.
-fn delete(sky: &mut Sky, app: &str, name: &str, keep: Option<&str>, now: Timestamp) -> Attempt<()> {
+fn is_listed(volume: &Volume, now: Timestamp) -> bool {
+    volume.made_at + LISTS_LAG <= now
+}
+
+/// Removes an app's volumes for which it is asked, unless a machine holds one.
+fn delete(sky: &mut Sky, app: &str, goes: impl Fn(&Volume) -> bool, now: Timestamp) -> Attempt<()> {
     let Some(found) = sky.apps.get(app) else { return Ok(()) };
-    let goes = |volume: &Volume| volume.name == name && keep != Some(&volume.id) && volume.made_at + LISTS_LAG <= now;
     for volume in found.volumes.iter().filter(|volume| goes(volume)) {
         if found.machines.iter().any(|machine| machine.volume == volume.id) {
             return Err(Setback::retry(format!("the volume {} is currently bound to a machine", volume.id)));
