@@ -81,17 +81,21 @@ pub fn from_environment(environment: Environment<'_>) -> Assembly<Router> {
 /// The API as a function: answers every request with a 503 problem document while it cannot be put together.
 pub fn service(api: Assembly<Router>) -> Router {
     let api = Arc::new(api);
-    let unavailable = async || Problem::unavailable(SOON);
-    let away = edge::dress(Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable)));
     Router::new().fallback(async move |request: Request| {
         let work = trace(request.headers()).within("request", async move {
-            let router = api.get().await.map_or(away, |router| Router::clone(&router));
+            let router = api.get().await.map_or_else(|_| away(), |router| Router::clone(&router));
             router.oneshot(request).await
         });
         let answer = work.await;
         shell::flush().await;
         answer
     })
+}
+
+/// What answers instead of the API while it cannot be put together. A start does not pay for it.
+fn away() -> Router {
+    let unavailable = async || Problem::unavailable(SOON);
+    edge::dress(Router::new().route("/", any(unavailable)).route("/{*path}", any(unavailable)))
 }
 
 /// The caller's trace, or that of AWS, or a new one.

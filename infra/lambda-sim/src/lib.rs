@@ -24,4 +24,4 @@ pub use function::{Function, Settings};
 pub use gateway::http_api;
 pub use runtime_api::Reported;
 pub use sandbox::{Initialisation, InvokeError};
-pub use start::{Start, measure_start};
+pub use start::{Invocation, Start, measure_invocations, measure_start};

@@ -210,6 +210,18 @@ impl Sandbox {
         }
     }
 
+    /// What the processor has done for the threads that there are, once the process stands still: a signal takes a moment to arrive.
+    /// <https://docs.kernel.org/scheduler/sched-stats.html#proc-pid-schedstat>
+    pub(crate) async fn cpu_when_frozen(&self) -> Duration {
+        let stat = || std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        while stat().rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" T")) {
+            tokio::task::yield_now().await;
+        }
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        let times = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+        Duration::from_nanos(times.filter_map(|text| text.split(' ').next()?.parse::<u64>().ok()).sum())
+    }
+
     /// A line of the process's status, in KiB. <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
     fn memory(&self, label: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();

@@ -29,6 +29,11 @@ fn main() {
             }
             "exit" => std::process::exit(3),
             "hang" => std::thread::sleep(Duration::from_secs(3600)),
+            "work" => {
+                let began = std::time::Instant::now();
+                while began.elapsed() < Duration::from_millis(200) {}
+                respond("done");
+            }
             "environment" => {
                 let mut names: Vec<_> = std::env::vars().map(|(name, _)| name).collect();
                 names.sort();

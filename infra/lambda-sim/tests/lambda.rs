@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
-use lambda_sim::{Function, InvokeError, Settings, http_api};
+use lambda_sim::{Function, InvokeError, Settings, http_api, measure_invocations};
 use tower::ServiceExt;
 
 fn settings(subject: &str) -> Settings {
@@ -137,6 +137,15 @@ async fn a_function_that_cannot_start_says_why() {
     assert!(matches!(&exited, Err(InvokeError::Exited(status)) if status.contains('7')), "{exited:?}");
     let missing = Function::new(Settings { bootstrap: "/nowhere/bootstrap".into(), ..settings("") }).invoke("x").await;
     assert!(matches!(missing, Err(InvokeError::NotStarted(_))), "{missing:?}");
+}
+
+#[tokio::test]
+async fn an_invocations_processor_time_is_that_of_its_own_work() {
+    let events = ["work", "idle"].map(|event| event.into());
+    let [work, idle] = &measure_invocations(&settings(""), &events).await.unwrap()[..] else { panic!("two events, two invocations") };
+    assert_eq!((&work.answer[..], &idle.answer[..]), (&b"done"[..], &b"idle"[..]));
+    // It works for a fifth of a second; on a busy machine it may get little of that.
+    assert!(work.cpu > Duration::from_millis(5) && idle.cpu < work.cpu, "{:?} for the work and {:?} for none", work.cpu, idle.cpu);
 }
 
 #[tokio::test]

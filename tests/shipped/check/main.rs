@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let began = Instant::now();
     let binaries = match arguments.built {
-        Some(folder) => Binaries::built(folder),
+        Some(folder) => Binaries::built(&folder).expect("there is such a folder"),
         None => Binaries::build(&arguments.profile).expect("the functions can be built"),
     };
     println!("the functions are built, after {:.0?}", began.elapsed());
