@@ -53,7 +53,13 @@ fn live_all(first: u64, worlds: u64, scale: Scale, at_once: usize) -> (Report, u
             threads.spawn(move || {
                 loop {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= first + worlds || tell.send(live(seed, scale)).is_err() {
+                    if seed >= first + worlds {
+                        return;
+                    }
+                    // A panic names its thread, and so the seed.
+                    let world = std::thread::Builder::new().name(format!("world {seed}"));
+                    let world = world.spawn_scoped(threads, move || live(seed, scale)).expect("a thread can be started");
+                    if tell.send(world.join().expect("a world does not panic")).is_err() {
                         return;
                     }
                 }

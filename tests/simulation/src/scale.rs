@@ -16,11 +16,11 @@ pub struct Scale {
     /// Places for instances; most are taken most of the time.
     #[arg(long, default_value_t = 500)]
     pub instances: usize,
-    /// Days that a world lives.
-    #[arg(long, default_value_t = 7)]
-    pub days: u32,
+    /// Hours that a world lives: a week, unless said otherwise.
+    #[arg(long, default_value_t = 168)]
+    pub hours: u32,
     /// Wishes of each customer in a week, on average.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 1)]
     pub wishes: u32,
     /// The AWS SDK on the embedded DynamoDB instead of the table in memory: a millisecond and more for each call.
     #[arg(long)]
@@ -30,7 +30,7 @@ pub struct Scale {
 impl Scale {
     /// How long a world lives.
     pub(crate) const fn life(self) -> Duration {
-        Duration::from_hours(24 * self.days as u64)
+        Duration::from_hours(self.hours as u64)
     }
 
     /// The mean time between two wishes of a customer.
@@ -41,8 +41,8 @@ impl Scale {
 
 impl fmt::Display for Scale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { instances, days, wishes, embedded } = self;
-        write!(f, "--instances {instances} --days {days} --wishes {wishes}{}", if *embedded { " --embedded" } else { "" })
+        let Self { instances, hours, wishes, embedded } = self;
+        write!(f, "--instances {instances} --hours {hours} --wishes {wishes}{}", if *embedded { " --embedded" } else { "" })
     }
 }
 
@@ -81,7 +81,7 @@ impl Conditions {
         let rate = |usual: f64| usual * roughness;
         // At most so many in a week, and as many fewer as the world lives shorter.
         let some = |most: usize| {
-            let weeks = f64::from(scale.days) / 7.0;
+            let weeks = f64::from(scale.hours) / 168.0;
             (chance.below(most + 1) as f64 * weeks + chance.below(1000) as f64 / 1000.0) as usize
         };
         let codes = ["ams", "fra", "iad", "nrt", "sin", "syd"];
