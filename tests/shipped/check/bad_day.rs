@@ -196,7 +196,8 @@ impl Day<'_> {
         let (operation, run) = self.restart_whose_worker_dies(instance).await;
         let update = self.platform.cloud.aws.dynamodb().update_item().table_name(local::parts::TABLE);
         let update = update.key("pk", AttributeValue::S(run.clone())).key("sk", AttributeValue::S("RUN".to_owned()));
-        let update = update.update_expression("SET claims = :many").condition_expression("attribute_exists(lease_until)");
+        // Whether this worker had claimed it before it died is up to the moment.
+        let update = update.update_expression("SET claims = :many").condition_expression("attribute_exists(overdue_at)");
         update.expression_attribute_values(":many", AttributeValue::N("50".to_owned())).send().await.unwrap();
         self.swept_until("the run is not parked", async || {
             let_the_lease_run_out(self.platform, &run).await;

@@ -36,7 +36,11 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "surplus volumes kept",
         breaks: "A lost answer leaves a second volume, and a later run may pick the empty one.",
-        edits: &[Edit { file: PROVISION, before: "|| volumes.delete_surplus(app, volume, &volume_id)", after: "|| std::future::ready(Ok(()))" }],
+        edits: &[Edit {
+            file: PROVISION,
+            before: "|| volumes.delete_surplus(app, volume, &volume_id)",
+            after: "|| std::future::ready(Ok(()))",
+        }],
         caught_by: flows("provisioning::a_lost_answer_that_made_a_second_volume_leaves_one"),
     },
     Mutation {
