@@ -186,14 +186,20 @@ pub(crate) fn other_body(key: &str) -> Option<IdempotencyKey> {
 
 /// Real or embedded: the store does not know.
 fn client(aws: &AwsSim) -> Client {
-    use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Region};
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
     let Ok(endpoint) = std::env::var("AWS_ENDPOINT_URL_DYNAMODB") else {
         return aws.dynamodb();
     };
+    // What the environment names is for AWS itself; DynamoDB Local takes any.
+    let set = |name| std::env::var(name).ok();
+    let credentials = match (set("AWS_ACCESS_KEY_ID"), set("AWS_SECRET_ACCESS_KEY")) {
+        (Some(id), Some(secret)) => Credentials::new(id, secret, set("AWS_SESSION_TOKEN"), None, "environment"),
+        _ => AwsSim::credentials(),
+    };
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
-        .region(Region::from_static(AwsSim::REGION))
-        .credentials_provider(AwsSim::credentials())
+        .region(Region::new(set("AWS_REGION").unwrap_or_else(|| AwsSim::REGION.to_owned())))
+        .credentials_provider(credentials)
         .endpoint_url(endpoint)
         .build();
     Client::from_conf(config)

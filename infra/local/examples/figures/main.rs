@@ -2,9 +2,10 @@
 //! each and says what it must not exceed.
 //!
 //! ```console
-//! cargo build                                       # the program that two of the figures start
-//! cargo run -p local --example figures              # all of them, in under two minutes
-//! cargo run -p local --example figures -- makespan  # one: start-up, makespan, latency, units or memory
+//! cargo build                                       # the program that some of the figures start
+//! cargo run -p local --example figures              # those of one instance and the cost of a month, in under two minutes
+//! cargo run -p local --example figures -- makespan  # one; those of a fleet take minutes and are measured only where they are named
+//! cargo run -p local --example figures -- --help    # what there is
 //! ```
 //!
 //! Everything is measured on this machine, over loopback, and nothing outside a temporary folder is touched.
