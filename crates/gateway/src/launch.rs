@@ -5,6 +5,9 @@ use domain::Family;
 
 use crate::environment;
 
+/// Keeps OpenClaw from rewriting its configuration, which is ours.
+const CONFIG_READONLY: &str = "OPENCLAW_CONFIG_READONLY";
+
 /// How a gateway's process is started: everything but the program itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
@@ -92,10 +95,24 @@ impl Launch {
         own("NO_RESPAWN", "1".to_owned());
         own("DISABLE_BONJOUR", "1".to_owned());
         if self.family == Family::Openclaw {
-            own("CONFIG_READONLY", "1".to_owned());
             own("NO_AUTO_UPDATE", "1".to_owned());
+            variables.push((CONFIG_READONLY.to_owned(), "1".to_owned()));
         }
         variables
+    }
+
+    /// What follows the program on its command line where it is to look at its own state and to repair what needs no question
+    /// (<https://docs.openclaw.ai/cli/doctor>). Both families have this command.
+    #[must_use]
+    pub fn doctor_arguments(&self) -> Vec<String> {
+        ["doctor", "--non-interactive", "--fix", "--yes"].map(str::to_owned).to_vec()
+    }
+
+    /// The variables of the doctor: those of the gateway but one. OpenClaw's repairs nothing at all, and ends with 1, where its configuration
+    /// is read-only; what either family's writes into the configuration lasts until the next start of the gateway puts it back.
+    #[must_use]
+    pub fn doctor_environment(&self) -> Vec<(String, String)> {
+        self.environment().into_iter().filter(|(name, _)| name != CONFIG_READONLY).collect()
     }
 
     fn logs(&self) -> PathBuf {
@@ -144,6 +161,10 @@ pub const fn start_timeout(family: Family) -> Duration {
     }
 }
 
+/// How long the doctor may take before it is ended: it was seen to need 14 s (Clawdbot) and 30 s (OpenClaw) on a busy machine, and has more
+/// to do where it moves an old state to a new form.
+pub const DOCTOR_TIMEOUT: Duration = Duration::from_secs(300);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +198,16 @@ mod tests {
             assert_eq!(value(&environment, "TMPDIR"), Some("/srv/m1/data/tmp"));
         }
         assert_eq!(value(&launch(Family::Openclaw).environment(), "OPENCLAW_CONFIG_READONLY"), Some("1"));
+    }
+
+    #[test]
+    fn the_doctor_works_where_the_gateway_does_and_may_write_what_it_repairs() {
+        for family in Family::ALL {
+            let (gateway, doctor) = (launch(family).environment(), launch(family).doctor_environment());
+            let missing: Vec<_> = gateway.iter().filter(|variable| !doctor.contains(variable)).map(|(name, _)| name.as_str()).collect();
+            let expected: &[&str] = if family == Family::Openclaw { &["OPENCLAW_CONFIG_READONLY"] } else { &[] };
+            assert_eq!(missing, expected, "{family}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod schema;
 pub use config::{REQUIRED_HEADERS, Settings, USER_HEADER, render};
 pub use domain::{Family, Release};
 pub use exit::{ExitMeaning, classify_exit};
-pub use launch::{Launch, drain_timeout, heap_mb, start_timeout, stop_timeout};
+pub use launch::{DOCTOR_TIMEOUT, Launch, drain_timeout, heap_mb, start_timeout, stop_timeout};
 pub use pins::{Pin, ReleaseRefused, find, pin, pins};
 pub use probe::{Probe, connect_request, health_request, probe};
 pub use schema::{Violation, validate};

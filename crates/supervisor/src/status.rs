@@ -1,4 +1,4 @@
-//! What the two halves of the supervisor know of each other: the keeper writes, the front reads, and the front orders restarts.
+//! What the two halves of the supervisor know of each other: the keeper writes, the front reads, and the front gives orders.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,6 +18,8 @@ pub(crate) enum Phase {
     NotReady,
     /// It is being ended in order to be started again.
     Restarting,
+    /// It does not run, because its doctor does; it is started when that has ended.
+    UnderDoctor,
     /// It ended by itself and will be started again at a known time.
     BackingOff,
     /// It will not run with any configuration that is there. Only an order changes that.
@@ -56,6 +58,19 @@ pub(crate) struct LastExit {
     pub(crate) meaning: &'static str,
 }
 
+/// What came of the last look that the gateway's doctor took. What it said is among the gateway's lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Examination {
+    /// When it began.
+    pub(crate) at: Timestamp,
+    pub(crate) seconds: u64,
+    /// 0 if it came to its end, whatever it found.
+    pub(crate) code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    /// Why it could not begin, or was ended.
+    pub(crate) trouble: Option<String>,
+}
+
 /// The state of the gateway.
 #[derive(Debug, Clone)]
 pub(crate) struct Status {
@@ -67,9 +82,12 @@ pub(crate) struct Status {
     pub(crate) starts: u64,
     /// Processes that ended without being asked to.
     pub(crate) crashes: u64,
-    /// Restarts ordered since the supervisor began; those up to `handled` have led to a new process, or to the attempt.
+    /// New processes ordered since the supervisor began; those up to `handled` have led to one, or to the attempt.
     pub(crate) ordered: u64,
     pub(crate) handled: u64,
+    /// The doctor comes before the next process.
+    pub(crate) doctor_ordered: bool,
+    pub(crate) examination: Option<Examination>,
     pub(crate) config: InUse,
     /// Digest of the configuration that is wanted, as the control plane can compute it.
     pub(crate) wanted_digest: Option<String>,
@@ -95,6 +113,8 @@ impl Board {
             crashes: 0,
             ordered: 0,
             handled: 0,
+            doctor_ordered: false,
+            examination: None,
             config: InUse::None,
             wanted_digest: None,
             refusal: None,
@@ -151,7 +171,19 @@ impl Board {
 
     /// Orders a restart and returns its number. The state says so when this returns.
     pub(crate) fn order_restart(&self) -> u64 {
-        self.0.send_modify(|status| status.ordered += 1);
+        self.order(|_| {})
+    }
+
+    /// Orders a restart with the doctor between the old process and the new one. Ordered twice before it came, it comes once.
+    pub(crate) fn order_doctor(&self) -> u64 {
+        self.order(|status| status.doctor_ordered = true)
+    }
+
+    fn order(&self, also: impl FnOnce(&mut Status)) -> u64 {
+        self.0.send_modify(|status| {
+            status.ordered += 1;
+            also(status);
+        });
         if self.phase().has_process() {
             self.enter(Phase::Restarting);
         }

@@ -22,7 +22,7 @@ pub(crate) struct Line {
     pub(crate) time: Timestamp,
     pub(crate) stream: Stream,
     pub(crate) message: String,
-    /// Which process wrote it, counted from 1.
+    /// Which process wrote it, counted from 1; 0 is the doctor.
     pub(crate) start: u64,
 }
 

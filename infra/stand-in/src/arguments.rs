@@ -26,6 +26,18 @@ pub enum Command {
         #[arg(long)]
         bind: Option<String>,
     },
+    /// Look at the state and repair it.
+    Doctor {
+        /// Ask nothing.
+        #[arg(long)]
+        non_interactive: bool,
+        /// Repair.
+        #[arg(long)]
+        fix: bool,
+        /// Answer every question with yes.
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// The argv prefix that starts the stand-in of a family: an executable and, where it has subcommands, the one that calls [`crate::run`].

@@ -10,6 +10,7 @@
 
 mod arguments;
 mod configuration;
+mod doctor;
 mod frames;
 mod http;
 mod memory;

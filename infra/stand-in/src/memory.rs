@@ -26,9 +26,7 @@ impl Memory {
     /// # Errors
     /// `WouldBlock` where another one serves from the same folder, and whatever else the file system says.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
-        fs::create_dir_all(state)?;
-        let lock = File::create(state.join("stand-in.lock"))?;
-        lock.try_lock().map_err(io::Error::from)?;
+        let lock = lock(state)?;
         let file = state.join("stand-in-memory.json");
         let kept = match fs::read(&file) {
             Ok(bytes) => serde_json::from_slice(&bytes)?,
@@ -59,6 +57,17 @@ impl Memory {
         fs::write(&new, serde_json::to_vec(&self.kept)?)?;
         fs::rename(new, &self.file)
     }
+}
+
+/// Takes a state folder for as long as the file is open.
+///
+/// # Errors
+/// `WouldBlock` where another one has it, and whatever else the file system says.
+pub(crate) fn lock(state: &Path) -> io::Result<File> {
+    fs::create_dir_all(state)?;
+    let lock = File::create(state.join("stand-in.lock"))?;
+    lock.try_lock().map_err(io::Error::from)?;
+    Ok(lock)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::arguments::{Arguments, Command};
 use crate::configuration::{self, Refusal};
+use crate::doctor;
 use crate::http;
 use crate::memory::Memory;
 use crate::proxy::Forwarding;
@@ -70,9 +71,15 @@ pub fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// Serves until SIGTERM or SIGINT and returns the exit code: 0 after a drain, that of the family over a refused configuration, else 1.
+/// Serves until SIGTERM or SIGINT, or lets the doctor come, and returns the exit code: 0 after a drain or an examination, that of the family
+/// over a refused configuration, else 1.
 pub async fn serve(arguments: Arguments) -> u8 {
-    match start(arguments).await {
+    let Arguments { family, command } = arguments;
+    let done = match command {
+        Command::Gateway { port, bind } => start(family, port, bind).await,
+        Command::Doctor { fix, .. } => doctor::examine(family, fix).await,
+    };
+    match done {
         Ok(()) => 0,
         Err(Refusal { said, code }) => {
             eprintln!("{said}");
@@ -81,8 +88,7 @@ pub async fn serve(arguments: Arguments) -> u8 {
     }
 }
 
-async fn start(arguments: Arguments) -> Result<(), Refusal> {
-    let Arguments { family, command: Command::Gateway { port, bind } } = arguments;
+async fn start(family: Family, port: Option<u16>, bind: Option<String>) -> Result<(), Refusal> {
     let variable = |name: &str| std::env::var(name).ok();
     let places = configuration::places(family, variable);
     say("info", "loading configuration…");

@@ -18,6 +18,8 @@ pub struct Steering {
     pub ignore_sigterm: bool,
     /// Milliseconds of work that a drain waits for (`STAND_IN_DRAIN_MS`).
     pub drain_ms: u64,
+    /// Milliseconds that its doctor takes (`STAND_IN_DOCTOR_MS`).
+    pub doctor_ms: u64,
 }
 
 impl Steering {
@@ -44,6 +46,7 @@ impl Steering {
             crash_after_ms: number("STAND_IN_CRASH_AFTER_MS")?,
             ignore_sigterm: flag("STAND_IN_IGNORE_SIGTERM"),
             drain_ms: number("STAND_IN_DRAIN_MS")?.unwrap_or(0),
+            doctor_ms: number("STAND_IN_DOCTOR_MS")?.unwrap_or(0),
         })
     }
 
@@ -53,6 +56,10 @@ impl Steering {
 
     pub(crate) const fn drain(&self) -> Duration {
         Duration::from_millis(self.drain_ms)
+    }
+
+    pub(crate) const fn examination(&self) -> Duration {
+        Duration::from_millis(self.doctor_ms)
     }
 }
 

@@ -17,6 +17,7 @@ use super::Front;
 use super::answer::{Body, Problem, json};
 use super::caller::bearer;
 use crate::keeper::{Config, check};
+use crate::status::Board;
 
 /// The largest body of an order: a configuration, many times over.
 const MAX_BODY: usize = 1024 * 1024;
@@ -27,7 +28,8 @@ const LONGEST_NAME: usize = 255;
 /// How many lines of the log are answered where the order does not say.
 const LINES: usize = 200;
 
-/// Carries an order of the control plane out: `POST /_rockpool/restart`, `PUT /_rockpool/config`, `GET /_rockpool/logs?lines=N`.
+/// Carries an order of the control plane out: `POST /_rockpool/restart`, `POST /_rockpool/doctor`, `PUT /_rockpool/config`,
+/// `GET /_rockpool/logs?lines=N`.
 ///
 /// Each needs a control token for this very method, path and body, which is good for one use. What takes time is answered with 202 as soon as
 /// it is certain to happen: the state that `/health` shows has changed by then, so `/health?until=ready` waits for the new process.
@@ -38,7 +40,7 @@ pub(super) async fn control(front: &Front, request: Request<Incoming>) -> Respon
 async fn attempt(front: &Front, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
     let (parts, body) = request.into_parts();
     let allowed = match parts.uri.path() {
-        "/_rockpool/restart" => "POST",
+        "/_rockpool/restart" | "/_rockpool/doctor" => "POST",
         "/_rockpool/config" => "PUT",
         _ => "GET",
     };
@@ -52,7 +54,8 @@ async fn attempt(front: &Front, request: Request<Incoming>) -> Result<Response<B
     front.counters.orders.add_one();
     tracing::info!(by = order.subject, path = parts.uri.path(), "the control plane gave an order");
     match parts.uri.path() {
-        "/_rockpool/restart" => restart(front, &body),
+        "/_rockpool/restart" => once(front, "restart", &body, Board::order_restart),
+        "/_rockpool/doctor" => once(front, "doctor", &body, Board::order_doctor),
         "/_rockpool/config" => configure(front, &body).await,
         _ => logs(front, parts.uri.query().unwrap_or_default()),
     }
@@ -60,35 +63,39 @@ async fn attempt(front: &Front, request: Request<Incoming>) -> Result<Response<B
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Restart {
+struct Wish {
     /// Names the wish behind the order. Whoever lost the answer gives the order again, under a new token and the same name.
     request: String,
 }
 
-fn restart(front: &Front, body: &Bytes) -> Result<Response<Body>, Problem> {
+/// Orders a new process of the gateway, once for each wish that has a name.
+fn once(front: &Front, what: &'static str, body: &Bytes, carry_out: fn(&Board) -> u64) -> Result<Response<Body>, Problem> {
     let order = if body.is_empty() {
-        front.board.order_restart()
+        carry_out(&front.board)
     } else {
-        let Restart { request } =
+        let Wish { request } =
             object(body).map_err(|error| Problem::bad_request(format!("The body must be empty or {{\"request\": …}}: {error}.")))?;
         if request.len() > LONGEST_NAME {
             return Err(Problem::bad_request(format!("A request's name has at most {LONGEST_NAME} bytes.")));
         }
-        front.requests.lock().unwrap_or_else(PoisonError::into_inner).once(request, || front.board.order_restart())
+        front.requests.lock().unwrap_or_else(PoisonError::into_inner).once((what, request), || carry_out(&front.board))
     };
     Ok(json(StatusCode::ACCEPTED, &json!({ "order": order })))
 }
 
 /// The last requests that were given a name, with what became of them.
 #[derive(Debug, Default)]
-pub(super) struct Requests(VecDeque<(String, u64)>);
+pub(super) struct Requests(VecDeque<(Named, u64)>);
+
+/// What was ordered, and the name of the wish behind it: one operation may well wish for both.
+type Named = (&'static str, String);
 
 impl Requests {
     /// More are given in an hour only if something is very wrong; a name that was forgotten costs one restart.
     const REMEMBERED: usize = 32;
 
-    fn once(&mut self, request: String, carry_out: impl FnOnce() -> u64) -> u64 {
-        if let Some((_, order)) = self.0.iter().find(|(name, _)| *name == request) {
+    fn once(&mut self, request: Named, carry_out: impl FnOnce() -> u64) -> u64 {
+        if let Some((_, order)) = self.0.iter().find(|(named, _)| *named == request) {
             return *order;
         }
         let order = carry_out();

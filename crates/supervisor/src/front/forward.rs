@@ -148,6 +148,7 @@ fn why_down(phase: Phase) -> &'static str {
         Phase::WaitingForVolume => "It waits for its volume. This page looks again every few seconds.",
         Phase::Starting | Phase::Ready | Phase::NotReady => "It is starting. This page looks again every few seconds.",
         Phase::Restarting => "It is being restarted. This page looks again every few seconds.",
+        Phase::UnderDoctor => "It is being examined and repaired, and started afterwards. This page looks again every few seconds.",
         Phase::BackingOff => "It ended unexpectedly and will be started again shortly. This page looks again every few seconds.",
         Phase::Refused => "It refuses its configuration. Change the configuration, then restart it.",
         Phase::Stopping | Phase::Stopped => "It is being stopped.",

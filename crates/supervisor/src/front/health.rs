@@ -57,6 +57,7 @@ fn report(front: &Front, status: &Status, details: bool) -> Value {
         gateway["config"]["refusal"] = json!(status.refusal);
         gateway["last_exit"] = json!(status.last_exit);
         gateway["trouble"] = json!(status.trouble);
+        gateway["examination"] = json!(status.examination);
     }
     json!({
         "status": if status.phase == Phase::Ready { "ready" } else { "not_ready" },

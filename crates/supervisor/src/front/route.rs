@@ -32,7 +32,7 @@ async fn route(front: Arc<Front>, peer: SocketAddr, request: Request<Incoming>) 
             health(&front, &parts).await
         }
         "/_rockpool/enter" => enter(&front, request.method(), request.uri(), request.headers()),
-        "/_rockpool/restart" | "/_rockpool/config" | "/_rockpool/logs" => control(&front, request).await,
+        "/_rockpool/restart" | "/_rockpool/doctor" | "/_rockpool/config" | "/_rockpool/logs" => control(&front, request).await,
         path if path == "/_rockpool" || path.starts_with("/_rockpool/") => {
             page::for_caller(Problem::not_found(), page::is_navigation(request.method(), request.headers()))
         }

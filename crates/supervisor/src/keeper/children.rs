@@ -18,6 +18,11 @@ pub(crate) struct Exit {
     pub(crate) signal: Option<i32>,
 }
 
+impl Exit {
+    /// Of a process that nobody waited for to its end.
+    pub(super) const UNKNOWN: Self = Self { code: None, signal: None };
+}
+
 /// The gateway's process, just started.
 pub(super) struct Started {
     pub(super) pid: Pid,

@@ -1,26 +1,19 @@
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway::{Family, drain_timeout, probe};
-use nix::sys::signal::Signal;
-use tokio::net::unix::pipe;
-use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::children::{Children, Exit, Started};
+use super::children::{Children, Exit};
 use super::configs::{Config, Configs};
-use super::lines;
 use super::probe::is_ready;
+use super::process::{Process, command};
+use super::volume::Volume;
 use crate::Settings;
-use crate::settings::GATEWAY_USER;
 use crate::status::{Board, Phase};
-use crate::tail::{Stream, Tail};
+use crate::tail::Tail;
 
 /// How often a gateway that is not ready is asked, and one that is.
 const ASK_SOON: Duration = Duration::from_millis(200);
@@ -28,8 +21,6 @@ const ASK_OPENCLAW: Duration = Duration::from_secs(5);
 const ASK_CLAWDBOT: Duration = Duration::from_secs(10);
 /// A ready gateway that fails to answer this many times in a row is not ready any more.
 const MISSES: u32 = 2;
-/// What a process gets to vanish after SIGKILL: it may sit in an uninterruptible read of a slow disk.
-const KILL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// One process of the gateway, from its start to its end.
 pub(super) struct Life<'a> {
@@ -55,34 +46,28 @@ pub(super) enum Ended {
 
 impl Life<'_> {
     /// Starts the gateway and watches it until it ends.
-    pub(super) async fn run(&self, config: &Config, note: impl FnOnce(nix::unistd::Pid) -> io::Result<()>) -> io::Result<Ended> {
+    pub(super) async fn run(&self, config: &Config, volume: &Volume) -> io::Result<Ended> {
         let started = Instant::now();
-        let Started { pid, stdout, stderr, mut exit } = self.children.spawn(&mut self.command())?;
-        tracing::info!(pid = pid.as_raw(), start = self.number, "the gateway was started");
-        self.board.write(|status| status.pid = Some(pid.as_raw()));
-        if let Err(error) = note(pid) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "the gateway's process could not be noted on the volume");
-        }
-        let mut outputs = JoinSet::new();
-        outputs.spawn(lines::pass_on(readable(stdout)?, Stream::Stdout, self.number, self.tail.clone()));
-        outputs.spawn(lines::pass_on(readable(stderr)?, Stream::Stderr, self.number, self.tail.clone()));
+        let launch = &self.settings.launch;
+        let mut command = command(self.settings, launch.arguments(), launch.environment());
+        let mut process = Process::start(self.children, volume, &mut command, self.number, self.tail)?;
+        tracing::info!(pid = process.pid.as_raw(), start = self.number, "the gateway was started");
+        self.board.write(|status| status.pid = Some(process.pid.as_raw()));
 
         let ended = tokio::select! {
             biased;
             () = self.stop.cancelled() => Ended::ForGood,
             () = self.board.restart_ordered() => Ended::ForRestart,
-            exit = &mut exit => Ended::Alone { exit: exit.map_err(io::Error::other)?, started, ended: Instant::now() },
+            exit = process.ended() => Ended::Alone { exit: exit?, started, ended: Instant::now() },
             never = self.watch(config) => match never {},
         };
         match ended {
             Ended::Alone { .. } => {}
-            Ended::ForGood => self.drain(Phase::Stopping, &mut exit).await,
-            Ended::ForRestart => self.drain(Phase::Restarting, &mut exit).await,
+            Ended::ForGood => self.drain(Phase::Stopping, &mut process).await,
+            Ended::ForRestart => self.drain(Phase::Restarting, &mut process).await,
         }
         self.board.write(|status| status.pid = None);
-        self.children.end_orphans().await;
-        // Whoever could write is gone, so the rest arrives at once; a time limit in case a process was handed the pipe and got away.
-        drop(timeout(Duration::from_secs(1), async { while outputs.join_next().await.is_some() {} }).await);
+        process.clear_away().await;
         Ok(ended)
     }
 
@@ -118,41 +103,9 @@ impl Life<'_> {
         }
     }
 
-    /// Asks the gateway to end, waits as long as its family may take, and kills what is left.
-    async fn drain(&self, phase: Phase, exit: &mut oneshot::Receiver<Exit>) {
+    /// Asks the gateway to end and waits as long as its family may take.
+    async fn drain(&self, phase: Phase, process: &mut Process<'_>) {
         self.board.enter(phase);
-        self.children.signal(Signal::SIGTERM);
-        let patience = drain_timeout(self.settings.release.family);
-        if timeout(patience, &mut *exit).await.is_ok() {
-            return;
-        }
-        tracing::warn!(waited_seconds = patience.as_secs(), "the gateway did not drain in time and is killed");
-        self.children.kill_group();
-        if timeout(KILL_PATIENCE, exit).await.is_err() {
-            tracing::error!("the gateway is still there after SIGKILL");
-        }
+        process.end(drain_timeout(self.settings.release.family)).await;
     }
-
-    fn command(&self) -> Command {
-        let (program, arguments) = self.settings.program.split_first().expect("the settings refuse an empty program");
-        let mut command = Command::new(program);
-        // What the gateway inherits its agent can read: nothing that is the supervisor's.
-        let inherited = std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("ROCKPOOL_"));
-        command
-            .args(arguments)
-            .args(self.settings.launch.arguments())
-            .env_clear()
-            .envs(inherited)
-            .envs(self.settings.launch.environment())
-            .current_dir(&self.settings.launch.workspace);
-        if self.settings.drop_privileges {
-            // As root, the standard library also clears the supplementary groups before it changes the user.
-            command.uid(GATEWAY_USER).gid(GATEWAY_USER);
-        }
-        command
-    }
-}
-
-fn readable(pipe: impl Into<OwnedFd>) -> io::Result<pipe::Receiver> {
-    pipe::Receiver::from_owned_fd(pipe.into())
 }

@@ -3,10 +3,12 @@
 mod backoff;
 mod children;
 mod configs;
+mod doctor;
 mod life;
 mod lines;
 mod orphan;
 mod probe;
+mod process;
 mod round;
 mod volume;
 

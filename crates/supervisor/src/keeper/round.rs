@@ -65,13 +65,21 @@ impl Keeper {
         }
     }
 
-    /// One attempt: choose the configuration, start the gateway with it, watch it to its end, and read what the end means.
+    /// One attempt: let the doctor come if that was ordered, choose the configuration, start the gateway with it, watch it to its end, and
+    /// read what the end means.
     async fn round(&self, volume: &Volume, choice: InUse, backoff: &mut Backoff) -> Next {
+        self.examine_if_ordered(volume).await;
+        if self.stop.is_cancelled() {
+            return Next::Stop;
+        }
         let mut number = 0;
         self.board.write(|status| {
             status.starts += 1;
             number = status.starts;
-            status.handled = status.ordered;
+            // A doctor that was ordered just now is still to come: the process sees the order, and ends for it.
+            if !status.doctor_ordered {
+                status.handled = status.ordered;
+            }
             status.next_start = None;
             status.trouble = None;
             status.config = choice;
@@ -96,7 +104,7 @@ impl Keeper {
         let began = Instant::now();
         let prepared = prepare_folders(&self.settings).and_then(|()| self.configs.install(&config));
         let ended = match prepared {
-            Ok(()) => life.run(&config, |pid| volume.note_gateway(pid)).await,
+            Ok(()) => life.run(&config, volume).await,
             Err(error) => Err(error),
         };
         match ended {

@@ -72,6 +72,6 @@ async fn a_gateway_that_does_not_heed_sigterm_is_killed_with_its_group() {
     let gateway = eventually("it is noted", || machine.noted_gateway());
     machine.send(Signal::SIGTERM);
     assert_eq!(machine.wait_for_end().code(), Some(0));
-    assert!(machine.log.find("did not drain in time").is_some());
+    assert!(machine.log.find("did not end in time").is_some());
     assert!(!runs(gateway) && !runs(tool));
 }

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use access::{Signer, SigningKey};
 use gateway::Family;
+use jiff::Timestamp;
+use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
@@ -65,6 +68,23 @@ impl House {
         processes_of(self.data.path()).into_iter().filter(|(_, line)| line.contains("-gateway ")).map(|(id, _)| id).collect()
     }
 
+    /// Gives an instance's supervisor an order as the control plane would, whose key is a secret of the platform.
+    pub(crate) async fn order(&self, instance: &Instance<'_>, method: Method, path: &str) -> Response {
+        // A copy: the files have one owner.
+        let copy = tempfile::tempdir().expect("a folder");
+        for file in std::fs::read_dir(self.data.path().join("aws")).expect("the folder of the simulated AWS").flatten() {
+            std::fs::copy(file.path(), copy.path().join(file.file_name())).expect("a copy");
+        }
+        let cloud = local::parts::Cloud::open(copy.path()).await.expect("a copy can be opened");
+        let secret = cloud.aws.secrets_manager().get_secret_value().secret_id(local::parts::CONTROL_KEY).send().await.expect("a secret");
+        let key = SigningKey::from_text(secret.secret_string().expect("a text")).expect("a key");
+        let request = access::Request { method: method.as_str(), path, body: b"" };
+        let token = Signer::new(key).control(&instance.id, "op_test", &request, Timestamp::now()).expect("a token");
+        let asked =
+            shell::http_client().expect("a client").request(method, format!("{}{path}", instance.address)).bearer_auth(token.as_str());
+        asked.send().await.expect("the supervisor answers")
+    }
+
     /// The root folder of the only machine.
     pub(crate) fn machine_root(&self) -> PathBuf {
         let machines: Vec<_> = std::fs::read_dir(self.data.path().join("fly/machines")).expect("machines").flatten().collect();
@@ -113,11 +133,11 @@ impl Instance<'_> {
     /// Deletes it and waits until nothing of it runs.
     pub(crate) async fn delete(self) {
         let path = format!("/v1/instances/{}", self.id);
-        let (status, answer) = self.platform.call(reqwest::Method::DELETE, &path, None).await;
+        let (status, answer) = self.platform.call(Method::DELETE, &path, None).await;
         assert_eq!(status, reqwest::StatusCode::ACCEPTED, "{answer}");
         let ended = self.platform.ended(answer["operation"]["id"].as_str().expect("an operation"), PATIENCE).await;
         assert_eq!(ended["state"], "succeeded", "{ended}");
-        assert_eq!(self.platform.call(reqwest::Method::GET, &path, None).await.0, reqwest::StatusCode::NOT_FOUND);
+        assert_eq!(self.platform.call(Method::GET, &path, None).await.0, reqwest::StatusCode::NOT_FOUND);
         self.platform.until_no_process().await;
     }
 }

@@ -5,6 +5,7 @@
 mod browser;
 mod clawdbot;
 mod client;
+mod doctor;
 mod house;
 #[path = "../../examples/start_time/measure.rs"]
 mod measure;

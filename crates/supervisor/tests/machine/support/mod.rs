@@ -139,6 +139,11 @@ impl Machine {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
+    /// The folder that is its root.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     pub(crate) fn token(&self, lifetime_seconds: i64) -> Token {
         self.access.access(&audience(), SignedDuration::from_secs(lifetime_seconds), Timestamp::now()).unwrap()
     }
