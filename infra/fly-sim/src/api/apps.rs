@@ -94,7 +94,7 @@ fn view(world: &World, tables: &Tables, app: &App) -> Value {
 
 /// Deletes an app and all that is in it: machines are destroyed in the background, volumes stay `pending_destroy` for a day.
 pub(super) async fn remove(State(world): State<Shared>, Path(name): Path<String>) -> Answer<StatusCode> {
-    let dying = world.change(|change| {
+    let (machines, volumes) = world.change(|change| {
         let app_id = platform_app(change.tables(), &name)?.id.clone();
         if let Some(app) = change.app(&name) {
             app.deleted = true;
@@ -102,12 +102,10 @@ pub(super) async fn remove(State(world): State<Shared>, Path(name): Path<String>
             app.ips.clear();
             app.certificates.clear();
         }
-        delete_volumes(&world, change, &app_id);
-        Ok::<_, Refusal>(destroy_machines(&world, change, &app_id))
+        Ok::<_, Refusal>((destroy_machines(&world, change, &app_id), delete_volumes(&world, change, &app_id)))
     })?;
-    for id in dying {
-        world.kick(&id);
-    }
+    machines.iter().for_each(|id| world.kick(id));
+    volumes.iter().for_each(|id| world.move_volume_on(id));
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -126,16 +124,14 @@ fn destroy_machines(world: &World, change: &mut Change<'_>, app_id: &str) -> Vec
     dying.into_iter().map(|(id, _)| id).collect()
 }
 
-fn delete_volumes(world: &World, change: &mut Change<'_>, app_id: &str) {
-    let live = |tables: &Tables| -> Vec<String> {
-        let volumes = tables.volumes().filter(|volume| volume.app_id == app_id && volume.state != VolumeState::PendingDestroy);
-        volumes.map(|volume| volume.id.clone()).collect()
-    };
-    for id in live(change.tables()) {
-        if let Some(volume) = change.volume(&id) {
-            volume.state = VolumeState::PendingDestroy;
-            volume.deleted_at = Some(world.now());
+fn delete_volumes(world: &World, change: &mut Change<'_>, app_id: &str) -> Vec<String> {
+    let live = change.tables().volumes().filter(|volume| volume.app_id == app_id && !volume.state.is_deleted());
+    let live: Vec<String> = live.map(|volume| volume.id.clone()).collect();
+    for id in &live {
+        if let Some(volume) = change.volume(id) {
+            world.order_destruction(volume);
             volume.updated_at = world.now();
         }
     }
+    live
 }

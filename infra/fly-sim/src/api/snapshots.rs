@@ -7,7 +7,7 @@ use super::query;
 use super::refusal::Refusal;
 use super::volumes::{answers, unknown};
 use super::{Answer, Shared};
-use crate::records::{Snapshot, SnapshotStatus, VolumeState};
+use crate::records::{Snapshot, SnapshotStatus};
 
 type Names = Path<(String, String)>;
 
@@ -33,7 +33,7 @@ pub(super) async fn create(State(world): State<Shared>, Path((app, volume)): Nam
     world.read(|tables| {
         query::app(tables, &app)?;
         let found = tables.volume(&volume).ok_or_else(|| unknown(&volume))?;
-        if found.state == VolumeState::PendingDestroy {
+        if found.state.is_deleted() {
             return Err(Refusal::precondition("volume is pending destroy"));
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::machines::reach::silent;
 use super::query::{self, Params, body};
 use super::refusal::Refusal;
 use super::{Answer, Shared};
-use crate::records::{Volume, VolumeState};
+use crate::records::Volume;
 use crate::tables::Tables;
 use crate::world::World;
 
@@ -119,7 +119,7 @@ pub(super) async fn extend(State(world): State<Shared>, Path((app, id)): Path<(S
     let Extend { size_gb } = body(&bytes)?;
     answers(&world, &app, &id).await?;
     let volume = change(&world, &app, &id, |volume| {
-        if volume.state == VolumeState::PendingDestroy {
+        if volume.state.is_deleted() {
             return Err(Refusal::precondition("volume is pending destroy"));
         }
         if size_gb < volume.size_gb || !SIZES_GB.contains(&size_gb) {
@@ -131,16 +131,16 @@ pub(super) async fn extend(State(world): State<Shared>, Path((app, id)): Path<(S
     Ok(Json(json!({ "volume": volume, "needs_restart": false })))
 }
 
-/// Deletes a volume softly: it can be named for a day more.
+/// Deletes a volume softly: it can be named for a day more. On a silent host the deletion stays pending until the host returns.
 pub(super) async fn remove(State(world): State<Shared>, Path((app, id)): Path<(String, String)>) -> Answer<Json<Value>> {
     let answer = change(&world, &app, &id, |volume| {
         if let Some(machine) = &volume.attached {
             return Err(Refusal::precondition(format!("volume is currently bound to machine: {machine}")));
         }
-        volume.state = VolumeState::PendingDestroy;
-        volume.deleted_at = volume.deleted_at.or(Some(world.now()));
+        world.order_destruction(volume);
         Ok(())
     })?;
+    world.move_volume_on(&id);
     Ok(Json(answer))
 }
 

@@ -1,4 +1,4 @@
-//! What moves snapshots on, and volumes that are made from something.
+//! What moves snapshots on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::host::Disk;
-use crate::records::{Snapshot, SnapshotStatus, Source, Volume, VolumeState};
+use crate::records::{Snapshot, SnapshotStatus, Volume, VolumeState};
 use crate::world::World;
 
 /// How often it is looked which volumes lack their daily snapshot.
@@ -96,38 +96,6 @@ impl World {
         changed.map_err(std::io::Error::other)
     }
 
-    /// Goes on with a volume that is being made from a snapshot or from another volume.
-    pub(crate) fn fill_volume(self: &Arc<Self>, id: &str) {
-        let (world, id) = (Arc::clone(self), id.to_owned());
-        tokio::spawn(async move {
-            if let Err(error) = world.volume_filled(&id).await {
-                // As on Fly, where a restore that fails stays as it is until somebody deletes the volume.
-                tracing::error!(volume = id, %error, "a volume could not be filled");
-            }
-        });
-    }
-
-    async fn volume_filled(&self, id: &str) -> std::io::Result<()> {
-        let source = self.read(|tables| tables.volume(id).and_then(|volume| volume.source.clone()));
-        // A fork has its contents before it is there at all.
-        if let Some(Source::Snapshot(snapshot)) = source {
-            self.options.host.copy(&Disk::Snapshot(snapshot), &Disk::Volume(id.to_owned())).await?;
-        }
-        pass(self.options.latencies.hydrate).await;
-        if self.closing() {
-            return Ok(());
-        }
-        let changed = self.change(|change| {
-            let filling = |volume: &&mut Volume| matches!(volume.state, VolumeState::Restoring | VolumeState::Hydrating);
-            if let Some(volume) = change.volume(id).filter(filling) {
-                volume.state = VolumeState::Created;
-                volume.updated_at = self.now();
-            }
-            Ok::<_, rusqlite::Error>(())
-        });
-        changed.map_err(std::io::Error::other)
-    }
-
     /// Takes snapshots day by day, if it is to.
     pub(crate) fn take_daily_snapshots(self: &Arc<Self>) {
         if !self.options.daily_snapshots {
@@ -163,7 +131,7 @@ impl World {
 }
 
 /// Waits on tokio's clock, and not at all for zero.
-async fn pass(time: Duration) {
+pub(super) async fn pass(time: Duration) {
     if !time.is_zero() {
         tokio::time::sleep(time).await;
     }

@@ -6,6 +6,7 @@ mod boot;
 mod disks;
 mod exit;
 mod reopen;
+mod volumes;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::records::{MachineState, SnapshotStatus, VolumeState};
+use crate::records::{MachineState, SnapshotStatus};
 use crate::world::World;
 
 impl World {
@@ -28,11 +28,11 @@ impl World {
         }
         let (snapshots, volumes): (Vec<String>, Vec<String>) = self.read(|tables| {
             let pending = tables.snapshots().filter(|snapshot| snapshot.status != SnapshotStatus::Created);
-            let filling = tables.volumes().filter(|volume| matches!(volume.state, VolumeState::Restoring | VolumeState::Hydrating));
-            (pending.map(|snapshot| snapshot.id.clone()).collect(), filling.map(|volume| volume.id.clone()).collect())
+            let moving = tables.volumes().filter(|volume| !volume.state.rests());
+            (pending.map(|snapshot| snapshot.id.clone()).collect(), moving.map(|volume| volume.id.clone()).collect())
         });
         snapshots.iter().for_each(|id| self.take_snapshot(id));
-        volumes.iter().for_each(|id| self.fill_volume(id));
+        volumes.iter().for_each(|id| self.move_volume_on(id));
         Ok(())
     }
 

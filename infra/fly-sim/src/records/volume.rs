@@ -12,6 +12,9 @@ pub(crate) enum VolumeState {
     Restoring,
     /// It is a fork whose blocks are still being fetched; it can be mounted.
     Hydrating,
+    /// Its deletion is ordered and has not reached its host.
+    SchedulingDestroy,
+    /// It is deleted and can still be named.
     PendingDestroy,
 }
 
@@ -21,8 +24,19 @@ impl VolumeState {
             Self::Created => "created",
             Self::Restoring => "restoring",
             Self::Hydrating => "hydrating",
+            Self::SchedulingDestroy => "scheduling_destroy",
             Self::PendingDestroy => "pending_destroy",
         }
+    }
+
+    /// Whether it stays in this state until somebody acts.
+    pub(crate) fn rests(self) -> bool {
+        matches!(self, Self::Created | Self::PendingDestroy)
+    }
+
+    /// Whether its deletion is ordered or done.
+    pub(crate) fn is_deleted(self) -> bool {
+        matches!(self, Self::SchedulingDestroy | Self::PendingDestroy)
     }
 }
 

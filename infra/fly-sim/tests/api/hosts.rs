@@ -75,6 +75,38 @@ async fn a_delete_stays_pending_until_the_host_returns_and_the_volume_stays_boun
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_volume_s_deletion_stays_pending_until_its_host_returns() {
+    let fly = Fly::new().await;
+    fly.app("a").await;
+    fly.app("b").await;
+    let volume = fly.volume("data").await;
+    let (_, other) = fly.post("/v1/apps/b/volumes", json!({ "name": "data", "region": "fra" })).await;
+    let path = format!("/v1/apps/a/volumes/{volume}");
+    for id in [volume.as_str(), other["id"].as_str().unwrap()] {
+        fly.simulator.set_host_status(id, "unreachable");
+    }
+    for _ in 0..2 {
+        let (status, ordered) = fly.delete(&path).await;
+        assert_eq!((status, &ordered["state"]), (200, &json!("scheduling_destroy")));
+    }
+    assert_eq!(fly.delete("/v1/apps/b").await.0, 202, "an app's volumes wait likewise");
+    tokio::time::sleep(48 * 3600 * SECOND).await;
+    assert_eq!(fly.get(&path).await.1["state"], "scheduling_destroy", "the day for which it can be named has not begun");
+    let mut left = fly.simulator.inventory().volumes;
+    left.sort();
+    assert_eq!(left, ["a/data", "b/data"]);
+    let mounting = json!({ "config": { "image": "i", "mounts": [{ "volume": volume, "path": "/data" }] } });
+    fly.simulator.set_host_status(&volume, "ok");
+    assert_eq!(fly.post("/v1/apps/a/machines", mounting).await.0, 404, "it is as good as gone");
+    fly.simulator.set_host_status(other["id"].as_str().unwrap(), "ok");
+    tokio::time::sleep(SECOND).await;
+    assert_eq!(fly.get(&path).await.1["state"], "pending_destroy");
+    assert!(fly.simulator.inventory().volumes.is_empty());
+    tokio::time::sleep(24 * 3600 * SECOND).await;
+    assert_eq!(fly.get(&path).await.0, 404);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_machine_cannot_be_made_on_a_volume_out_of_reach() {
     let fly = Fly::new().await;
     fly.app("a").await;

@@ -122,7 +122,7 @@ fn refuse_a_taken_name(tables: &Tables, app: &App, name: &str) -> Answer<()> {
 
 /// The region of the volume that the machine is to mount, which pins it there.
 fn at_the_volume(world: &World, tables: &Tables, app: &App, id: &str, wish: Option<&str>) -> Answer<String> {
-    let volume = tables.volume(id).filter(|volume| volume.app_id == app.id && volume.state != VolumeState::PendingDestroy);
+    let volume = tables.volume(id).filter(|volume| volume.app_id == app.id && !volume.state.is_deleted());
     let Some(volume) = volume else { return Err(Refusal::not_found(format!("volume {id} not found"))) };
     if let Some(holder) = &volume.attached {
         return Err(Refusal::precondition(format!("could not claim volume {id}: volume already claimed by machine {holder}")));

@@ -48,7 +48,7 @@ pub(crate) async fn create(State(world): State<Shared>, Path(app): Path<String>,
         Ok::<_, Refusal>(answer)
     })?;
     if filling {
-        world.fill_volume(&id);
+        world.move_volume_on(&id);
     }
     Ok(Json(answer))
 }
