@@ -28,6 +28,7 @@ mod engine;
 mod error;
 mod faults;
 mod forms;
+mod history;
 pub mod host;
 mod ids;
 mod inventory;

@@ -40,7 +40,7 @@ pub struct Options {
 pub struct Latencies {
     /// From `created` until the machine starts or, with `skip_launch`, rests: the pull of the image.
     pub prepare: Duration,
-    /// How old a record must be before lists show it, and how long a list still shows a deleted volume as `created`.
+    /// How far lists lag behind: they show every app, machine and volume as it was so long ago, within a minute.
     pub list_lag: Duration,
     /// How long a snapshot waits, and how long it runs after that.
     pub snapshot: Duration,

@@ -26,7 +26,8 @@ pub enum Fault {
     LateEffect(Duration),
     /// The call takes this long before it has its effect, whether or not the caller is still there, and is then answered.
     Slow(Duration),
-    /// A read that does not see what is newer than this: a list lacks it, and a single app, machine or volume is not found.
+    /// A read that does not see what is newer than this: a list shows what was there before, and a single app, machine or volume is not
+    /// found.
     Lag(Duration),
     /// A page of an organisation's list has at most so many rows, though more remain.
     ShortPage(usize),

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, btree_map};
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::OpenError;
+use crate::history::History;
 use crate::records::{App, Machine, Snapshot, Volume};
 
 /// The newest form of the state file that this program writes.
@@ -19,6 +21,9 @@ pub(crate) struct Tables {
     machines: BTreeMap<String, Machine>,
     volumes: BTreeMap<String, Volume>,
     snapshots: BTreeMap<String, Snapshot>,
+    past_apps: History<App>,
+    past_machines: History<Machine>,
+    past_volumes: History<Volume>,
     file: Option<Connection>,
 }
 
@@ -39,7 +44,7 @@ impl Tables {
         file.pragma_update(None, "user_version", FORMAT)?;
         let (apps, machines) = (load(&file, "app")?, load(&file, "machine")?);
         let (volumes, snapshots) = (load(&file, "volume")?, load(&file, "snapshot")?);
-        Ok(Self { apps, machines, volumes, snapshots, file: Some(file) })
+        Ok(Self { apps, machines, volumes, snapshots, file: Some(file), ..Self::default() })
     }
 
     pub(crate) fn app(&self, name: &str) -> Option<&App> {
@@ -50,6 +55,11 @@ impl Tables {
         self.apps.values()
     }
 
+    /// The apps as they were at a time, if that is not long ago.
+    pub(crate) fn apps_at(&self, seen: Timestamp) -> Vec<&App> {
+        self.past_apps.at(seen, &self.apps)
+    }
+
     pub(crate) fn machine(&self, id: &str) -> Option<&Machine> {
         self.machines.get(id)
     }
@@ -58,12 +68,22 @@ impl Tables {
         self.machines.values()
     }
 
+    /// The machines, likewise.
+    pub(crate) fn machines_at(&self, seen: Timestamp) -> Vec<&Machine> {
+        self.past_machines.at(seen, &self.machines)
+    }
+
     pub(crate) fn volume(&self, id: &str) -> Option<&Volume> {
         self.volumes.get(id)
     }
 
     pub(crate) fn volumes(&self) -> btree_map::Values<'_, String, Volume> {
         self.volumes.values()
+    }
+
+    /// The volumes, likewise.
+    pub(crate) fn volumes_at(&self, seen: Timestamp) -> Vec<&Volume> {
+        self.past_volumes.at(seen, &self.volumes)
     }
 
     pub(crate) fn snapshot(&self, id: &str) -> Option<&Snapshot> {
@@ -75,11 +95,16 @@ impl Tables {
     }
 
     /// Runs a change. If it refuses, or the file cannot be written, nothing has changed.
-    pub(crate) fn change<T, E: From<rusqlite::Error>>(&mut self, change: impl FnOnce(&mut Change<'_>) -> Result<T, E>) -> Result<T, E> {
+    pub(crate) fn change<T, E: From<rusqlite::Error>>(
+        &mut self,
+        now: Timestamp,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut under_way = Change { tables: self, before: Vec::new() };
         let outcome = change(&mut under_way).and_then(|value| under_way.write().map(|()| value).map_err(E::from));
-        if outcome.is_err() {
-            under_way.roll_back();
+        match outcome {
+            Ok(_) => under_way.remember(now),
+            Err(_) => under_way.roll_back(),
         }
         outcome
     }
@@ -170,7 +195,7 @@ impl Change<'_> {
     }
 
     fn write(&mut self) -> rusqlite::Result<()> {
-        let Tables { apps, machines, volumes, snapshots, file } = &mut *self.tables;
+        let Tables { apps, machines, volumes, snapshots, file, .. } = &mut *self.tables;
         let Some(file) = file else { return Ok(()) };
         let transaction = file.transaction()?;
         for touched in &self.before {
@@ -182,6 +207,19 @@ impl Change<'_> {
             }
         }
         transaction.commit()
+    }
+
+    fn remember(self, now: Timestamp) {
+        let Tables { past_apps, past_machines, past_volumes, .. } = self.tables;
+        for before in self.before {
+            match before {
+                Before::App(key, record) => past_apps.push(key, record, now),
+                Before::Machine(key, record) => past_machines.push(key, record, now),
+                Before::Volume(key, record) => past_volumes.push(key, record, now),
+                // They are not listed by what moves on with machines.
+                Before::Snapshot(..) => {}
+            }
+        }
     }
 
     fn roll_back(&mut self) {

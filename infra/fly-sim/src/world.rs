@@ -69,7 +69,7 @@ impl World {
     /// The file is written while the lock is held and on the caller's thread: one transaction of a few records takes less than handing
     /// it over would.
     pub(crate) fn change<T, E: From<rusqlite::Error>>(&self, change: impl FnOnce(&mut Change<'_>) -> Result<T, E>) -> Result<T, E> {
-        let value = lock(&self.tables).change(change)?;
+        let value = lock(&self.tables).change(self.now(), change)?;
         self.wake();
         Ok(value)
     }

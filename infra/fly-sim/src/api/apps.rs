@@ -63,12 +63,11 @@ pub(super) async fn list(State(world): State<Shared>, params: Params) -> Answer<
     if organisation != world.options.organisation {
         return Err(Refusal::platform(StatusCode::NOT_FOUND, "Could not find Organization"));
     }
+    let seen = params.list_seen(&world);
     let apps: Vec<Value> = world.read(|tables| {
-        tables
-            .apps()
-            .filter(|app| !app.deleted && !app.foreign && params.sees(&world, app.created_at))
-            .map(|app| view(&world, tables, app))
-            .collect()
+        let then = tables.apps_at(seen).into_iter();
+        let shown = then.filter(|app| !app.deleted && !app.foreign && app.created_at <= seen);
+        shown.map(|app| view(&world, tables, app)).collect()
     });
     Ok(Json(json!({ "total_apps": apps.len(), "apps": apps })))
 }

@@ -24,7 +24,7 @@ pub(super) async fn machines(State(world): State<Shared>, Path(org): Path<String
     // The machines of a region that does not answer are missing, and the answer says that it is incomplete.
     let silent = world.regions_out();
     let rows = world.read(|tables| {
-        let shown = tables.machines().filter(|machine| {
+        let shown = tables.machines_at(seen).into_iter().filter(|machine| {
             machine.created_at <= seen
                 && !silent.contains(&machine.region)
                 && wanted(&params, machine.state.as_str(), &machine.region, machine.state == MachineState::Destroyed)
@@ -46,11 +46,11 @@ pub(super) async fn volumes(State(world): State<Shared>, Path(org): Path<String>
     let seen = open(&world, &org, &params)?;
     let summary = params.flag("summary");
     let rows = world.read(|tables| {
-        let deleted = |volume: &Volume| volume.state == VolumeState::PendingDestroy && volume.deleted_at.is_some_and(|at| at <= seen);
-        let shown = tables
-            .volumes()
-            .filter(|volume| volume.created_at <= seen && wanted(&params, volume.state.as_str(), &volume.region, deleted(volume)));
-        shown.map(|volume| (volume.updated_at, volume.id.clone(), org_volume(&world, volume, seen, summary))).collect()
+        let shown = tables.volumes_at(seen).into_iter().filter(|volume| {
+            let deleted = volume.state == VolumeState::PendingDestroy;
+            volume.created_at <= seen && wanted(&params, volume.state.as_str(), &volume.region, deleted)
+        });
+        shown.map(|volume| (volume.updated_at, volume.id.clone(), org_volume(&world, volume, summary))).collect()
     });
     let Page { rows, next_cursor, last } = page(rows, &params)?;
     let mut answer = json!({ "volumes": rows, "next_cursor": next_cursor });
@@ -121,8 +121,8 @@ fn machine_view(machine: &Machine, summary: bool) -> Value {
     answer
 }
 
-fn org_volume(world: &World, volume: &Volume, seen: Timestamp, summary: bool) -> Value {
-    let mut answer = volume_view::as_seen(world, volume, seen);
+fn org_volume(world: &World, volume: &Volume, summary: bool) -> Value {
+    let mut answer = volume_view::view(world, volume);
     answer["app_name"] = json!(volume.app);
     if summary {
         volume_view::strip(&mut answer);

@@ -29,8 +29,9 @@ pub(super) async fn list(State(world): State<Shared>, Path(app): Path<String>, p
     let summary = params.flag("summary");
     world.read(|tables| {
         let app = query::app(tables, &app)?;
-        let volumes = tables.volumes().filter(|volume| volume.app_id == app.id && volume.created_at <= seen);
-        let mut list: Vec<Value> = volumes.map(|volume| as_seen(&world, volume, seen)).collect();
+        let then = tables.volumes_at(seen).into_iter();
+        let shown = then.filter(|volume| volume.app_id == app.id && volume.created_at <= seen);
+        let mut list: Vec<Value> = shown.map(|volume| view(&world, volume)).collect();
         if summary {
             for volume in &mut list {
                 strip(volume);
@@ -38,15 +39,6 @@ pub(super) async fn list(State(world): State<Shared>, Path(app): Path<String>, p
         }
         Ok(Json(json!(list)))
     })
-}
-
-/// A list may still show a deleted volume as `created`.
-pub(super) fn as_seen(world: &World, volume: &Volume, seen: jiff::Timestamp) -> Value {
-    let mut answer = view(world, volume);
-    if volume.deleted_at.is_some_and(|deleted| deleted > seen) {
-        answer["state"] = json!("created");
-    }
-    answer
 }
 
 /// Leaves out what a summary does not have.

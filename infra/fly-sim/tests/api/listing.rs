@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use fly_sim::host::LogLine;
+use fly_sim::{HostLatencies, Latencies, Options};
 use serde_json::{Value, json};
 
 use crate::harness::{Fly, image, machine};
@@ -62,6 +65,46 @@ async fn the_organisation_s_machines_come_in_pages() {
         assert_eq!(fly.get(&format!("/v1/orgs/personal/{kind}?cursor=x!")).await.0, 400);
     }
     assert_eq!(fly.get("/v1/orgs/other/machines").await.0, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_lags_shows_what_has_changed_since_as_it_was() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let latencies = Latencies { list_lag: 3 * SECOND, ..Latencies::default() };
+    let fly = Fly::with(HostLatencies::default(), |options| Options { latencies, ..options }).await;
+    fly.app("a").await;
+    let (dies, stops) =
+        (fly.create(json!({ "name": "dies", "config": image() })).await, fly.create(json!({ "name": "stops", "config": image() })).await);
+    tokio::time::sleep(10 * SECOND).await;
+    fly.delete(&machine(&dies, "?force=true")).await;
+    fly.post(&machine(&stops, "/stop"), json!({})).await;
+    fly.reach(&dies, "destroyed").await;
+    fly.reach(&stops, "stopped").await;
+    let shown = async |path: &str| {
+        let (_, answer) = fly.get(path).await;
+        let rows = answer.get("machines").unwrap_or(&answer).as_array().unwrap().clone();
+        let mut shown: Vec<String> = rows.iter().map(|row| format!("{} {}", row["name"], row["state"]).replace('"', "")).collect();
+        shown.sort();
+        shown
+    };
+    for path in ["/v1/apps/a/machines", "/v1/orgs/personal/machines"] {
+        assert_eq!(shown(path).await, ["dies started", "stops started"], "{path}");
+        assert_eq!(shown(&format!("{path}?state=stopped")).await, Vec::<String>::new(), "{path}");
+    }
+    assert_eq!(fly.state(&stops).await, "stopped", "reading one does not lag");
+    tokio::time::advance(2 * SECOND).await;
+    fly.post(&machine(&stops, "/start"), json!({})).await;
+    fly.reach(&stops, "started").await;
+    tokio::time::advance(SECOND).await;
+    for path in ["/v1/apps/a/machines", "/v1/orgs/personal/machines"] {
+        assert_eq!(shown(path).await, ["stops stopped"], "{path}");
+        assert_eq!(shown(&format!("{path}?include_deleted=true")).await, ["dies destroyed", "stops stopped"], "{path}");
+    }
+    fly.delete("/v1/apps/a").await;
+    assert_eq!(fly.get("/v1/apps?org_slug=personal").await.1["apps"][0]["name"], "a");
+    tokio::time::advance(3 * SECOND).await;
+    assert_eq!(fly.get("/v1/apps?org_slug=personal").await.1["apps"], json!([]));
+    assert_eq!(shown("/v1/orgs/personal/machines").await, Vec::<String>::new());
 }
 
 #[tokio::test]

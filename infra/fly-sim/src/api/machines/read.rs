@@ -18,8 +18,9 @@ pub(crate) async fn list(State(world): State<Shared>, Path(app): Path<String>, p
     let summary = params.flag("summary");
     world.read(|tables| {
         let app = query::app(tables, &app)?;
+        let then = tables.machines_at(seen);
         let shown =
-            tables.machines().filter(|machine| machine.app_id == app.id && machine.created_at <= seen && is_wanted(machine, &params));
+            then.into_iter().filter(|machine| machine.app_id == app.id && machine.created_at <= seen && is_wanted(machine, &params));
         let list: Vec<Value> = shown.map(|machine| if summary { view::summary(machine) } else { view::full(&world, machine) }).collect();
         Ok(Json(json!(list)))
     })
