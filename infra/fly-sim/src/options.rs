@@ -42,6 +42,8 @@ pub struct Latencies {
     pub prepare: Duration,
     /// How far lists lag behind: they show every app, machine and volume as it was so long ago, within a minute.
     pub list_lag: Duration,
+    /// How long a read of a machine still says `destroying` once it is destroyed, which whoever waited for it has been told.
+    pub destroyed_lag: Duration,
     /// How long a snapshot waits, and how long it runs after that.
     pub snapshot: Duration,
     /// How long a fork is `hydrating` and a restored volume `restoring`.
@@ -54,7 +56,7 @@ impl Default for Latencies {
     /// Nothing takes time, except to give up on a host: half a minute. How long Fly waits is not documented.
     fn default() -> Self {
         let none = Duration::ZERO;
-        Self { prepare: none, list_lag: none, snapshot: none, hydrate: none, host_patience: Duration::from_secs(30) }
+        Self { prepare: none, list_lag: none, destroyed_lag: none, snapshot: none, hydrate: none, host_patience: Duration::from_secs(30) }
     }
 }
 

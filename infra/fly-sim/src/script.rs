@@ -26,8 +26,8 @@ pub enum Fault {
     LateEffect(Duration),
     /// The call takes this long before it has its effect, whether or not the caller is still there, and is then answered.
     Slow(Duration),
-    /// A read that does not see what is newer than this: a list shows what was there before, and a single app, machine or volume is not
-    /// found.
+    /// A read that does not see what is newer than this: a list shows what was there before, a single app, machine or volume is not
+    /// found, and a machine that was destroyed since is still `destroying`.
     Lag(Duration),
     /// A page of an organisation's list has at most so many rows, though more remain.
     ShortPage(usize),

@@ -48,6 +48,11 @@ impl Params {
         self.lag.is_zero() || created_at <= world.now() - self.lag
     }
 
+    /// A destroyed machine is seen as destroyed if it was at this time.
+    pub(crate) fn destroyed_seen(&self, world: &World) -> Timestamp {
+        world.now() - self.lag - world.options.latencies.destroyed_lag
+    }
+
     /// The last value of a parameter, unless it is empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use fly_sim::{HostLatencies, Options};
+use fly_sim::host::Exit;
+use fly_sim::{Fault, HostLatencies, Latencies, Match, Options};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -55,6 +56,36 @@ async fn arguments_out_of_range_are_refused() {
     }
     assert_eq!(fly.get(&machine(&id, "/wait?state=happy")).await.0, 400);
     assert_eq!(fly.get(&machine("00", "/wait")).await.0, 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_the_stop_of_a_machine_that_destroys_itself_is_told_that_it_is_gone() {
+    let fly = Fly::new().await;
+    let id = fly.started(json!({ "image": "i", "auto_destroy": true, "restart": { "policy": "no" } })).await;
+    let waiting = async |states: &str| fly.get(&machine(&id, &format!("/wait?state={states}"))).await.0;
+    let ends = async { fly.host.exit(&id, Exit { code: Some(0), ..Exit::default() }) };
+    assert_eq!(tokio::join!(waiting("stopped"), waiting("stopped,destroyed"), ends), (404, 200, true));
+    assert_eq!(waiting("stopped").await, 404, "afterwards too");
+
+    let other = fly.started(image()).await;
+    fly.delete(&machine(&other, "?force=true")).await;
+    assert_eq!(fly.get(&machine(&other, "/wait?state=stopped&timeout=1")).await.0, 408, "any other is just not stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_may_be_read_as_destroying_after_the_wait_for_its_end() {
+    let latencies = Latencies { destroyed_lag: Duration::from_secs(2), ..Latencies::default() };
+    let fly = Fly::with(HostLatencies::default(), |options: Options| Options { latencies, ..options }).await;
+    let id = fly.started(image()).await;
+    fly.delete(&machine(&id, "?force=true")).await;
+    fly.reach(&id, "destroyed").await;
+    let (_, read) = fly.get(&machine(&id, "")).await;
+    assert_eq!((&read["state"], &read["events"][0]["status"]), (&json!("destroying"), &json!("destroying")));
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(fly.state(&id).await, "destroyed");
+    fly.simulator.script().on(Match::action("get_machine")).then(Fault::Lag(Duration::from_secs(1)));
+    assert_eq!(fly.state(&id).await, "destroying", "or by a single slow copy");
+    assert_eq!(fly.state(&id).await, "destroyed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,7 +37,17 @@ fn is_wanted(machine: &Machine, params: &Params) -> bool {
 
 /// A destroyed machine still answers; only an identifier that never existed does not.
 pub(crate) async fn get(State(world): State<Shared>, Path((app, id)): Path<(String, String)>, params: Params) -> Answer<Json<Value>> {
-    world.read(|tables| Ok(Json(view::full(&world, seen(&world, query::machine(tables, &app, &id)?, &params)?))))
+    world.read(|tables| {
+        let machine = seen(&world, query::machine(tables, &app, &id)?, &params)?;
+        let end = machine.events.last().filter(|_| machine.state == MachineState::Destroyed).map(|event| event.timestamp);
+        // Whoever waited for the end is told of it before whoever reads.
+        if end.is_some_and(|end| end > params.destroyed_seen(&world).as_millisecond()) {
+            let mut then = Machine { state: MachineState::Destroying, ..machine.clone() };
+            then.events.pop();
+            return Ok(Json(view::full(&world, &then)));
+        }
+        Ok(Json(view::full(&world, machine)))
+    })
 }
 
 /// A read that lags does not know the newest machines yet.

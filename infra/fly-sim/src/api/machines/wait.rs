@@ -11,7 +11,7 @@ use crate::api::query::{self, Params};
 use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
 use crate::forms::go_duration;
-use crate::records::Machine;
+use crate::records::{Machine, MachineState};
 
 /// The states that can be waited for.
 const STATES: &[&str] = &["started", "stopped", "suspended", "destroyed", "failed", "settled"];
@@ -25,7 +25,11 @@ pub(crate) async fn wait(State(world): State<Shared>, Path((app, id)): Path<(Str
     loop {
         let current = world.read(|tables| {
             let machine = query::machine(tables, &app, &id)?;
-            Ok::<_, Refusal>(wanted.met_by(machine)?.ok_or_else(|| wanted.current(machine)))
+            let met = wanted.met_by(machine)?;
+            if met.is_none() && wanted.vanished(machine) {
+                return Err(Refusal::not_found("machine not found"));
+            }
+            Ok::<_, Refusal>(met.ok_or_else(|| wanted.current(machine)))
         })?;
         let current = match current {
             Ok(answer) => return Ok(Json(answer)),
@@ -74,6 +78,11 @@ impl<'a> Wanted<'a> {
             "ok": true, "state": machine.state.as_str(), "version": machine.instance_id, "event_id": machine.events.last().map(|event| &event.id),
         });
         Ok((reached && fresh && !self.is_replaced(machine)).then_some(answer))
+    }
+
+    /// A machine that destroys itself at its end is never `stopped`: whoever waits for that is told that it is gone.
+    fn vanished(&self, machine: &Machine) -> bool {
+        machine.state == MachineState::Destroyed && machine.config["auto_destroy"] == true && self.states.contains(&"stopped")
     }
 
     fn is_replaced(&self, machine: &Machine) -> bool {
