@@ -147,12 +147,16 @@ pub struct ProcessStat {
 pub trait Host: Send + Sync + 'static {
     /// Takes the channel on which the host reports what happens by itself. Called once, before anything else.
     async fn attach(&self, events: mpsc::UnboundedSender<HostEvent>);
-    /// Boots a machine and returns when it runs. A process of an earlier version that is still there is waited for and ended first.
+    /// Boots a machine and returns when it runs. What was frozen of it is lost. A process of an earlier version that is still there is waited for and ended first.
     async fn boot(&self, boot: Boot) -> Result<(), BootFailed>;
-    /// Sends the signal, waits up to the time-out, then kills. Returns how it ended; a machine that does not run ended with code 0.
+    /// Sends the signal, waits up to the time-out, then kills; what is frozen is killed at once. Returns how it ended; a machine that does not run ended with code 0.
     async fn stop(&self, machine: &str, signal: i32, timeout: Duration) -> Exit;
     /// Sends a signal and does not wait.
     async fn signal(&self, machine: &str, signal: i32);
+    /// Freezes what runs in a machine, memory and root folder and all. Returns whether there is something that can run on.
+    async fn suspend(&self, machine: &str) -> bool;
+    /// Lets a frozen machine run on where it was. Returns false when nothing of it is left: then it must be booted.
+    async fn resume(&self, machine: &str) -> bool;
     /// Removes what a machine left: its root folder and its ports. Volumes stay.
     async fn destroy(&self, machine: &str);
     /// Makes an empty volume, unless it is there.

@@ -135,6 +135,22 @@ impl Simulator {
         }
     }
 
+    /// Takes the memory of a suspended machine away, as a host does that needs the space: its next start boots it. Returns whether there
+    /// was any.
+    pub fn drop_suspended(&self, machine: &str) -> bool {
+        let outcome = self.0.change(|change| {
+            let frozen = change.tables().machine(machine).is_some_and(|machine| machine.frozen);
+            if frozen && let Some(machine) = change.machine(machine) {
+                machine.frozen = false;
+            }
+            Ok::<_, rusqlite::Error>(frozen)
+        });
+        outcome.unwrap_or_else(|error| {
+            tracing::error!(%error, "the state file refused that a machine's memory is dropped");
+            false
+        })
+    }
+
     /// Lets the certificates of a hostname come as far as this, as a change of its DNS would. Returns whether there are any.
     pub fn set_certificate_status(&self, app: &str, hostname: &str, status: CertificateStatus) -> bool {
         let now = self.0.now();

@@ -17,6 +17,8 @@ pub struct HostLatencies {
     pub boot: Duration,
     /// From the signal until it has ended.
     pub stop: Duration,
+    /// From the order to resume until what was frozen runs on. To freeze it takes as long as to stop it.
+    pub resume: Duration,
     /// To remove what a machine left.
     pub destroy: Duration,
     /// To make or remove a volume.
@@ -37,6 +39,7 @@ type Program = Arc<dyn Fn(&str, &[String]) -> Executed + Send + Sync>;
 struct Inner {
     events: Option<mpsc::UnboundedSender<HostEvent>>,
     running: BTreeMap<String, Boot>,
+    frozen: BTreeMap<String, Boot>,
     /// What is on the disks: whatever a test wrote.
     disks: BTreeMap<Disk, String>,
     program: Option<Program>,
@@ -153,17 +156,22 @@ impl Inner {
         if let Some(reason) = self.refusals.get(&boot.name) {
             return Err(BootFailed { machine: boot.machine, reason: reason.clone() });
         }
+        self.frozen.remove(&boot.machine);
         self.boots.push(boot.clone());
         if let Some(exit) = self.ends.get(&boot.name) {
             self.report(HostEvent::Exited { machine: boot.machine, instance_id: boot.instance_id, exit: exit.clone() });
             return Ok(false);
         }
+        self.go_on(boot);
+        Ok(true)
+    }
+
+    fn go_on(&mut self, boot: Boot) {
         for check in declared(&boot.config) {
             let (machine, status, output) = (boot.machine.clone(), "passing".to_owned(), "ok".to_owned());
             self.report(HostEvent::Check { machine, name: check.name, status, output });
         }
         self.running.insert(boot.machine.clone(), boot);
-        Ok(true)
     }
 
     fn report(&self, event: HostEvent) {
@@ -199,6 +207,9 @@ impl Host for VirtualHost {
     }
 
     async fn stop(&self, machine: &str, signal: i32, _timeout: Duration) -> Exit {
+        if self.lock().frozen.remove(machine).is_some() {
+            return Exit { signal: Some(9), ..Exit::default() };
+        }
         if !self.lock().running.contains_key(machine) {
             return Exit { code: Some(0), ..Exit::default() };
         }
@@ -211,6 +222,22 @@ impl Host for VirtualHost {
         if matches!(signal, 2 | 9 | 15) {
             self.exit(machine, Exit { signal: Some(signal), ..Exit::default() });
         }
+    }
+
+    async fn suspend(&self, machine: &str) -> bool {
+        pass(self.latencies.stop).await;
+        let mut inner = self.lock();
+        let Some(boot) = inner.running.remove(machine) else { return false };
+        inner.frozen.insert(machine.to_owned(), boot);
+        true
+    }
+
+    async fn resume(&self, machine: &str) -> bool {
+        pass(self.latencies.resume).await;
+        let mut inner = self.lock();
+        let Some(boot) = inner.frozen.remove(machine) else { return false };
+        inner.go_on(boot);
+        true
     }
 
     async fn destroy(&self, machine: &str) {
@@ -266,6 +293,7 @@ impl Host for VirtualHost {
     async fn shutdown(&self) {
         let mut inner = self.lock();
         inner.running.clear();
+        inner.frozen.clear();
         inner.events = None;
     }
 }

@@ -16,8 +16,11 @@ use crate::world::{World, lock};
 const SECRETS_ARRIVE_WITHIN: Duration = Duration::from_secs(60);
 
 impl World {
-    /// Boots a machine in the state `starting`.
+    /// Boots a machine in the state `starting`, unless it is frozen and can run on.
     pub(super) async fn boot(self: &Arc<Self>, id: &str) -> rusqlite::Result<()> {
+        if self.run_on(id).await? {
+            return Ok(());
+        }
         if let Some(not_before) = self.read(|tables| tables.machine(id).and_then(|machine| machine.not_before)) {
             self.linger(id, MachineState::Starting, self.options.clock.until(not_before)).await;
         }
@@ -33,6 +36,18 @@ impl World {
                 })
             }
         }
+    }
+
+    /// Lets a frozen machine run on, with the secrets that it has. Returns false when it has to be booted.
+    async fn run_on(self: &Arc<Self>, id: &str) -> rusqlite::Result<bool> {
+        let frozen = self.read(|tables| starting(tables, id).filter(|machine| machine.frozen).map(|machine| machine.instance_id.clone()));
+        let Some(instance_id) = frozen else { return Ok(false) };
+        let runs = self.options.host.resume(id).await;
+        self.leave(id, MachineState::Starting, |_, machine| machine.frozen = false)?;
+        if runs {
+            self.booted(id, &instance_id)?;
+        }
+        Ok(runs)
     }
 
     async fn await_secrets(&self, id: &str) {

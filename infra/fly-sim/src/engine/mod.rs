@@ -64,9 +64,8 @@ impl World {
             MachineState::Created => self.prepare(id).await,
             MachineState::Starting => self.boot(id).await,
             MachineState::Destroying => self.destroy(id).await,
-            MachineState::Stopping | MachineState::Suspending | MachineState::Restarting | MachineState::Replacing => {
-                self.halt(id, state).await
-            }
+            MachineState::Suspending => self.suspend(id).await,
+            MachineState::Stopping | MachineState::Restarting | MachineState::Replacing => self.halt(id, state).await,
             MachineState::Started | MachineState::Stopped | MachineState::Suspended | MachineState::Failed | MachineState::Destroyed => {
                 Ok(())
             }
@@ -94,14 +93,24 @@ impl World {
             machine.stopping = None;
             machine.not_before = None;
             machine.checks.clear();
-            machine.record(world.exit_event(&exit, true, false, machine.restarts.len()));
+            if !std::mem::take(&mut machine.frozen) {
+                machine.record(world.exit_event(&exit, true, false, machine.restarts.len()));
+            }
             let (next, kind) = match state {
-                MachineState::Suspending => (MachineState::Suspended, "suspend"),
                 MachineState::Stopping => (MachineState::Stopped, "stop"),
                 _ if machine.launch => (MachineState::Starting, "start"),
                 _ => (MachineState::Stopped, "stop"),
             };
             machine.enter(next, world.event(kind, next.as_str(), "flyd", Value::Null));
+        })
+    }
+
+    async fn suspend(&self, id: &str) -> rusqlite::Result<()> {
+        let frozen = self.options.host.suspend(id).await;
+        self.leave(id, MachineState::Suspending, |world, machine| {
+            machine.frozen = frozen;
+            machine.checks.clear();
+            machine.enter(MachineState::Suspended, world.event("suspend", "suspended", "flyd", Value::Null));
         })
     }
 

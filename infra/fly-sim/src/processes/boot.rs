@@ -9,8 +9,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::checks::Plan;
 use super::config::Config;
 use super::machine::{Active, Machine};
 use super::ports::Ports;
@@ -92,7 +93,6 @@ impl Inner {
 
     fn launch(&self, machine: &Arc<Machine>, boot: &Boot, config: &Config, program: &Program, ports: &Ports) -> Result<(), Unbootable> {
         let mut command = command(machine, boot, config, program, ports)?;
-        let tasks = CancellationToken::new();
         let metrics = config.metrics.as_ref().map(|metrics| metrics.port);
         let checks = checks::plan(&boot.config, metrics, ports).map_err(Unbootable::Config)?;
         // Said before the start, so that the verdict on an earlier life of the machine does not outlast it.
@@ -106,28 +106,27 @@ impl Inner {
             }
             let starting = ProcessRecord::Starting { boot_id: self.boot_id.clone() };
             machine.set_process_record(&starting).map_err(folder("record of the process"))?;
-            *active = Some(
-                self.start(machine, boot, &config.image, &mut command, tasks.clone()).inspect_err(|_| machine.clear_process_record())?,
-            );
+            let mut started = self.start(machine, boot, &config.image, &mut command).inspect_err(|_| machine.clear_process_record())?;
+            started.tasks = Some(self.attend(machine, &checks));
+            *active = Some(Active { checks, ..started });
         }
-        if let Some(events) = self.events.get() {
-            for check in checks {
-                tokio::spawn(check.watch(boot.machine.clone(), events.clone(), tasks.clone()));
-            }
-        }
-        tokio::spawn(Arc::clone(machine.log()).stamp_every(STAMP_EVERY, tasks));
         Ok(())
     }
 
+    /// Runs a machine's checks and stamps its log until the guard is dropped.
+    pub(super) fn attend(&self, machine: &Machine, checks: &[Plan]) -> DropGuard {
+        let tasks = CancellationToken::new();
+        if let Some(events) = self.events.get() {
+            for check in checks {
+                tokio::spawn(check.clone().watch(machine.id().to_owned(), events.clone(), tasks.clone()));
+            }
+        }
+        tokio::spawn(Arc::clone(machine.log()).stamp_every(STAMP_EVERY, tasks.clone()));
+        tasks.drop_guard()
+    }
+
     /// Starts the process and records it. On an error nothing of it is left.
-    fn start(
-        &self,
-        machine: &Arc<Machine>,
-        boot: &Boot,
-        image: &str,
-        command: &mut Command,
-        tasks: CancellationToken,
-    ) -> Result<Active, Unbootable> {
+    fn start(&self, machine: &Arc<Machine>, boot: &Boot, image: &str, command: &mut Command) -> Result<Active, Unbootable> {
         let mut child = command.spawn().map_err(|source| Unbootable::Start { image: image.to_owned(), source })?;
         let lifeline = child.stdin.take();
         let run = Run::new(&child, machine);
@@ -165,7 +164,7 @@ impl Inner {
             Unbootable::Start { image: image.to_owned(), source }
         })?;
         let environment = command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned()))).collect();
-        Ok(Active { run, lifeline, environment: Arc::new(environment), _tasks: tasks.drop_guard() })
+        Ok(Active { run, lifeline, environment: Arc::new(environment), checks: Vec::new(), tasks: None })
     }
 }
 

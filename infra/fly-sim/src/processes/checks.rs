@@ -30,7 +30,7 @@ const EARLY: Duration = Duration::from_secs(60);
 const OUTPUT_BYTES: usize = 1024;
 
 /// A check of one machine, with its internal port resolved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     name: String,
     port: Option<u16>,

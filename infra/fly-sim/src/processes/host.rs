@@ -58,6 +58,35 @@ impl Host for Processes {
         }
     }
 
+    async fn suspend(&self, machine: &str) -> bool {
+        let Some(machine) = self.inner.machine(machine) else { return false };
+        let _turn = machine.turn.lock().await;
+        let Some(run) = machine.running() else { return false };
+        // The checks would say of what stands still that it does not answer.
+        if let Some(active) = machine.active().as_mut() {
+            active.tasks = None;
+        }
+        let freezing = Arc::clone(&run);
+        let frozen = tokio::task::spawn_blocking(move || freezing.freeze()).await.unwrap_or_default();
+        if !frozen {
+            run.stop(Signal::SIGKILL as i32, Duration::ZERO).await;
+        }
+        frozen
+    }
+
+    async fn resume(&self, machine: &str) -> bool {
+        let Some(machine) = self.inner.machine(machine) else { return false };
+        let _turn = machine.turn.lock().await;
+        let Some(run) = machine.running().filter(|run| run.is_frozen()) else { return false };
+        if tokio::task::spawn_blocking(move || run.thaw()).await.is_err() {
+            return false;
+        }
+        let mut active = machine.active();
+        let Some(active) = active.as_mut() else { return false };
+        active.tasks = Some(self.inner.attend(&machine, &active.checks));
+        true
+    }
+
     async fn destroy(&self, machine: &str) {
         self.stop(machine, Signal::SIGKILL as i32, Duration::ZERO).await;
         let Some(machine) = self.inner.machine(machine) else { return };

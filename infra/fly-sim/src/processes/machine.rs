@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use tokio_util::sync::DropGuard;
 
+use super::checks::Plan;
 use super::logs::Log;
 use super::ports::Ports;
 use super::record::{self, Facts, ProcessRecord};
@@ -35,8 +36,10 @@ pub(super) struct Active {
     pub(super) lifeline: Option<ChildStdin>,
     /// What it found in its environment, for commands that join it.
     pub(super) environment: Arc<BTreeMap<OsString, OsString>>,
-    /// Ends the checks and the stamping of the log.
-    pub(super) _tasks: DropGuard,
+    /// What is looked at while it runs.
+    pub(super) checks: Vec<Plan>,
+    /// Ends the checks and the stamping of the log. `None` while it is frozen.
+    pub(super) tasks: Option<DropGuard>,
 }
 
 impl Machine {

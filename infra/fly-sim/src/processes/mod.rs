@@ -164,6 +164,11 @@ impl Processes {
         Some(self.inner.machine(machine)?.running()?.pid())
     }
 
+    /// Whether a machine's processes are frozen.
+    pub fn is_frozen(&self, machine: &str) -> bool {
+        self.inner.machine(machine).and_then(|machine| machine.running()).is_some_and(|run| run.is_frozen())
+    }
+
     /// The folder that is `/` to a machine.
     pub fn machine_root(&self, machine: &str) -> Option<PathBuf> {
         Some(self.inner.machine(machine)?.root())

@@ -23,6 +23,8 @@ pub(super) struct Row {
     pub(super) start_time: u64,
     /// Ended, but not yet collected by its parent.
     pub(super) dead: bool,
+    /// Stopped by a signal.
+    pub(super) stopped: bool,
 }
 
 /// The row of a process, if there is such a process.
@@ -34,8 +36,9 @@ fn parse(stat: &str) -> Option<Row> {
     // The second field is the program's name in parentheses and may itself hold spaces and parentheses.
     let after_name = &stat[stat.rfind(')')? + 1..];
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
-    let dead = matches!(*fields.first()?, "Z" | "X" | "x");
-    Some(Row { group: fields.get(2)?.parse().ok()?, start_time: fields.get(19)?.parse().ok()?, dead })
+    let state = *fields.first()?;
+    let (dead, stopped) = (matches!(state, "Z" | "X" | "x"), matches!(state, "T" | "t"));
+    Some(Row { group: fields.get(2)?.parse().ok()?, start_time: fields.get(19)?.parse().ok()?, dead, stopped })
 }
 
 /// Whether a process of this group still does anything. Ended processes that a distant parent has not collected do not count: nobody
@@ -74,6 +77,14 @@ pub(super) fn kill_started_in(machine: &str, folder: &Path) -> bool {
     let started = started_in(machine, folder);
     started.iter().for_each(|pid| signal_process(*pid, Signal::SIGKILL));
     !started.is_empty()
+}
+
+/// Every process of a machine that still does something: those that were started in it, and those of the group that its main process leads.
+pub(super) fn all_of(group: i32, machine: &str, folder: &Path) -> Vec<(i32, Row)> {
+    let Ok(table) = std::fs::read_dir("/proc") else { return Vec::new() };
+    let pids = table.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let rows = pids.filter_map(|pid| Some((pid, row(pid)?))).filter(|(_, row)| !row.dead);
+    rows.filter(|(pid, row)| row.group == group || is_started_in(*pid, machine, folder)).collect()
 }
 
 /// Every process that was started in a machine, whatever group or parent it has by now: a supervisor gives its gateway a group of its own,
@@ -120,7 +131,8 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let stat = "4711 (a) Z (b) S 1 4700 4700 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 4096 10 18446744073709551615";
-        assert_eq!(parse(stat), Some(Row { group: 4700, start_time: 987_654, dead: false }));
+        assert_eq!(parse(stat), Some(Row { group: 4700, start_time: 987_654, dead: false, stopped: false }));
+        assert!(parse(&stat.replace(" S ", " T ")).unwrap().stopped);
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::host::Exit;
 /// How long killed processes may take to disappear. Only one that hangs in the kernel (a dead disk) takes longer, and nothing ends that.
 const KILL_GRACE: Duration = Duration::from_secs(5);
 
+/// How long processes may take to stand still. One that waits for a disk stops only when it has been answered.
+const FREEZE_GRACE: Duration = Duration::from_secs(5);
+
 /// A main process and its group.
 pub(super) struct Run {
     pid: i32,
@@ -30,6 +33,7 @@ pub(super) struct Run {
     /// Whether the process was collected. Its number, and its group's, may belong to somebody else from then on, so signals are sent under this lock only.
     collected: Mutex<bool>,
     asked_to_end: AtomicBool,
+    frozen: AtomicBool,
     exit: watch::Sender<Option<Exit>>,
 }
 
@@ -42,6 +46,7 @@ impl Run {
             folder: machine.folder().to_owned(),
             collected: Mutex::new(false),
             asked_to_end: AtomicBool::new(false),
+            frozen: AtomicBool::new(false),
             exit: watch::Sender::new(None),
         })
     }
@@ -105,15 +110,53 @@ impl Run {
         }
     }
 
+    /// Stops every process of the machine where it is. Returns whether all of them stand still. Blocks for as long as that takes.
+    pub(super) fn freeze(&self) -> bool {
+        self.frozen.store(true, Ordering::SeqCst);
+        let deadline = Instant::now() + FREEZE_GRACE;
+        loop {
+            // Looked at again after each round: one may have been started meanwhile.
+            let moving: Vec<i32> = self.all().into_iter().filter(|(_, row)| !row.stopped).map(|(pid, _)| pid).collect();
+            if moving.is_empty() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                tracing::warn!(machine = self.machine, ?moving, "processes do not stand still");
+                return false;
+            }
+            moving.into_iter().for_each(|pid| proc_table::signal_process(pid, Signal::SIGSTOP));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Lets them run on.
+    pub(super) fn thaw(&self) {
+        self.frozen.store(false, Ordering::SeqCst);
+        self.all().into_iter().for_each(|(pid, _)| proc_table::signal_process(pid, Signal::SIGCONT));
+    }
+
+    fn all(&self) -> Vec<(i32, proc_table::Row)> {
+        proc_table::all_of(self.pid, &self.machine, &self.folder)
+    }
+
+    pub(super) fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::SeqCst)
+    }
+
     /// From now on the end is expected and is not reported as an event.
     pub(super) fn expect_end(&self) {
         self.asked_to_end.store(true, Ordering::SeqCst);
     }
 
-    /// Sends the signal to the main process, waits for the end, and kills the group when the time is over. A second, more impatient call ends the first.
+    /// Sends the signal to the main process, waits for the end, and kills the group when the time is over. A second, more impatient call ends
+    /// the first. What is frozen hears no signal and is killed at once.
     pub(super) async fn stop(&self, signal: i32, timeout: Duration) -> Exit {
         self.expect_end();
-        self.signal(signal);
+        if self.is_frozen() {
+            self.kill();
+        } else {
+            self.signal(signal);
+        }
         if let Ok(exit) = tokio::time::timeout(timeout, self.ended()).await {
             return exit;
         }

@@ -93,6 +93,9 @@ pub(crate) struct Machine {
     pub(crate) cordoned: bool,
     pub(crate) lease: Option<Lease>,
     pub(crate) stopping: Option<Stopping>,
+    /// Its host keeps its memory: a start lets it run on, if that is still there.
+    #[serde(default)]
+    pub(crate) frozen: bool,
     /// When the restart policy booted it anew, within the last five minutes.
     pub(crate) restarts: Vec<Timestamp>,
     /// The restart policy boots it no earlier than this.

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use fly_sim::{HostLatencies, Latencies, Options};
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::harness::{Fly, image, machine, text};
 
@@ -9,7 +10,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Everything takes its time, in virtual seconds.
 async fn slow() -> Fly {
-    let host = HostLatencies { boot: 10 * SECOND, stop: 5 * SECOND, destroy: 2 * SECOND, volume: Duration::ZERO };
+    let host = HostLatencies { boot: 10 * SECOND, stop: 5 * SECOND, destroy: 2 * SECOND, resume: SECOND, ..HostLatencies::default() };
     Fly::with(host, |options| Options { latencies: Latencies { prepare: 20 * SECOND, ..Latencies::default() }, ..options }).await
 }
 
@@ -128,7 +129,54 @@ async fn stopping_a_suspended_machine_drops_what_was_frozen() {
     fly.post(&machine(&id, "/suspend"), json!({})).await;
     fly.reach(&id, "suspended").await;
     fly.post(&machine(&id, "/stop"), json!({})).await;
-    assert_eq!(fly.state(&id).await, "stopped");
+    fly.reach(&id, "stopped").await;
+    fly.post(&machine(&id, "/start"), json!({})).await;
+    fly.reach(&id, "started").await;
+    assert_eq!(fly.host.boots().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspended_machine_runs_on_where_it_was_and_boots_when_its_memory_is_gone() {
+    let fly = slow().await;
+    fly.post("/v1/apps", json!({ "app_name": "a", "org_slug": "personal" })).await;
+    fly.post("/v1/apps/a/secrets", json!({ "values": { "A": "1" } })).await;
+    let id = fly.started(image()).await;
+    let suspend = async || {
+        assert_eq!(fly.post(&machine(&id, "/suspend"), json!(null)).await, (200, json!({ "ok": true })));
+        fly.reach(&id, "suspended").await;
+        assert!(fly.host.running().is_empty());
+    };
+    // How long a start takes, and how many boots there were by then.
+    let start = async || {
+        let begun = Instant::now();
+        assert_eq!(fly.post(&machine(&id, "/start"), json!({})).await.1["previous_state"], "suspended");
+        fly.reach(&id, "started").await;
+        (begun.elapsed(), fly.host.boots().len())
+    };
+    suspend().await;
+    assert_eq!(start().await, (SECOND, 1), "it runs on");
+    let (_, events) = fly.get(&machine(&id, "/events")).await;
+    assert!(!events.to_string().contains("exit_event"), "its program never ended: {events}");
+
+    suspend().await;
+    assert!(fly.simulator.drop_suspended(&id) && !fly.simulator.drop_suspended(&id));
+    assert_eq!(start().await, (10 * SECOND, 2), "its host needed the space");
+
+    suspend().await;
+    fly.post(&machine(&id, ""), json!({ "config": { "image": "registry.fly.io/tenant:2" } })).await;
+    fly.reach(&id, "started").await;
+    assert_eq!(fly.host.boots().len(), 3, "a new version boots");
+}
+
+#[tokio::test]
+async fn a_machine_with_swap_or_a_schedule_cannot_be_suspended() {
+    let fly = Fly::new().await;
+    for config in [json!({ "image": "i", "init": { "swap_size_mb": 512 } }), json!({ "image": "i", "schedule": "daily" })] {
+        let id = fly.started(config).await;
+        assert_eq!(fly.post(&machine(&id, "/suspend"), json!(null)).await.0, 412);
+        fly.delete(&machine(&id, "?force=true")).await;
+        fly.reach(&id, "destroyed").await;
+    }
 }
 
 #[tokio::test]

@@ -10,3 +10,4 @@ mod health;
 mod logs;
 mod predecessors;
 mod support;
+mod suspend;

@@ -97,6 +97,7 @@ fn blank(world: &World, id: &str, app: &str, name: &str, region: String, config:
         cordoned: false,
         lease: None,
         stopping: None,
+        frozen: false,
         restarts: Vec::new(),
         not_before: None,
         host_status: "ok".to_owned(),

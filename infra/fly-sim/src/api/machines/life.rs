@@ -102,7 +102,7 @@ pub(crate) async fn stop(State(world): State<Shared>, Path(names): Names, header
             MachineState::Starting if machine.not_before.is_some() => end(world, machine, signal, &timeout),
             MachineState::Started => end(world, machine, signal, &timeout),
             // The frozen memory is dropped.
-            MachineState::Suspended => machine.enter(MachineState::Stopped, world.event("stop", "stopped", "user", Value::Null)),
+            MachineState::Suspended => end(world, machine, Some(9), &timeout),
             state => return Err(unable("stop", state)),
         }
         Ok(())
@@ -138,6 +138,9 @@ pub(crate) async fn suspend(State(world): State<Shared>, Path(names): Names, hea
     reach::host(&world, &names.0, &names.1).await?;
     act(&world, &names, nonce(&headers), |world, machine| match machine.state {
         MachineState::Suspended | MachineState::Suspending => Ok(()),
+        MachineState::Started if has_swap_or_schedule(machine) => {
+            Err(Refusal::precondition("machines with swap or with a schedule cannot be suspended"))
+        }
         MachineState::Started => {
             machine.enter(MachineState::Suspending, world.event("suspend", "suspending", "user", Value::Null));
             Ok(())
@@ -145,6 +148,11 @@ pub(crate) async fn suspend(State(world): State<Shared>, Path(names): Names, hea
         state => Err(unable("suspend", state)),
     })?;
     Ok(ok())
+}
+
+fn has_swap_or_schedule(machine: &Machine) -> bool {
+    let config = &machine.config;
+    config["init"]["swap_size_mb"].as_u64().is_some_and(|swap| swap > 0) || config["schedule"].as_str().is_some_and(|text| !text.is_empty())
 }
 
 /// Restarts a machine, which boots one that is stopped. Does not wait for the new boot.
