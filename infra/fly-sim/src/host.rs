@@ -49,6 +49,16 @@ pub struct BootFailed {
     pub reason: String,
 }
 
+/// An image could not be fetched.
+#[derive(Debug, thiserror::Error)]
+#[error("image {image} could not be fetched: {reason}")]
+pub struct NoImage {
+    /// The image.
+    pub image: String,
+    /// Why, for the log.
+    pub reason: String,
+}
+
 /// What a host reports by itself.
 #[derive(Debug, Clone)]
 pub enum HostEvent {
@@ -147,6 +157,8 @@ pub struct ProcessStat {
 pub trait Host: Send + Sync + 'static {
     /// Takes the channel on which the host reports what happens by itself. Called once, before anything else.
     async fn attach(&self, events: mpsc::UnboundedSender<HostEvent>);
+    /// Fetches an image.
+    async fn pull(&self, image: &str) -> Result<(), NoImage>;
     /// Boots a machine and returns when it runs. What was frozen of it is lost. A process of an earlier version that is still there is waited for and ended first.
     async fn boot(&self, boot: Boot) -> Result<(), BootFailed>;
     /// Sends the signal, waits up to the time-out, then kills; what is frozen is killed at once. Returns how it ended; a machine that does not run ended with code 0.

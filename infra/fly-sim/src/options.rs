@@ -38,14 +38,19 @@ pub struct Options {
 /// How long the simulator's own steps take; what a host does takes its own time on top.
 #[derive(Debug, Clone, Copy)]
 pub struct Latencies {
-    /// From `created` until the machine starts or, with `skip_launch`, rests: the pull of the image.
+    /// From `created` or `updating` until the machine starts or, with `skip_launch`, rests: the pull of the image.
     pub prepare: Duration,
+    /// How long a machine whose first image cannot be pulled is `launch_failed` before it is destroyed.
+    pub give_up: Duration,
     /// How far lists lag behind: they show every app, machine and volume as it was so long ago, within a minute.
     pub list_lag: Duration,
     /// How long a read of a machine still says `destroying` once it is destroyed, which whoever waited for it has been told.
     pub destroyed_lag: Duration,
     /// How long a snapshot waits, and how long it runs after that.
     pub snapshot: Duration,
+    /// How long a volume is `creating`, `extending` or `scheduling_destroy`, and a fork `enabling_remote_export`. Without any of it, a volume
+    /// is answered in the state after that.
+    pub volume: Duration,
     /// How long a fork is `hydrating` and a restored volume `restoring`.
     pub hydrate: Duration,
     /// How long a call waits for a host that does not answer, before 408.
@@ -53,10 +58,20 @@ pub struct Latencies {
 }
 
 impl Default for Latencies {
-    /// Nothing takes time, except to give up on a host: half a minute. How long Fly waits is not documented.
+    /// Nothing takes time, except to give up: a host after half a minute, a machine that cannot be launched after one. How long Fly takes is
+    /// not documented.
     fn default() -> Self {
         let none = Duration::ZERO;
-        Self { prepare: none, list_lag: none, destroyed_lag: none, snapshot: none, hydrate: none, host_patience: Duration::from_secs(30) }
+        Self {
+            prepare: none,
+            give_up: Duration::from_secs(60),
+            list_lag: none,
+            destroyed_lag: none,
+            snapshot: none,
+            volume: none,
+            hydrate: none,
+            host_patience: Duration::from_secs(30),
+        }
     }
 }
 

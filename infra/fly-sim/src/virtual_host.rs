@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 use crate::checks::declared;
-use crate::host::{Boot, BootFailed, Disk, ExecFailed, Executed, Exit, Host, HostEvent, LogLine, ProcessStat};
+use crate::host::{Boot, BootFailed, Disk, ExecFailed, Executed, Exit, Host, HostEvent, LogLine, NoImage, ProcessStat};
 
 /// How long a virtual machine takes, on tokio's clock. Everything is immediate by default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,6 +45,7 @@ struct Inner {
     program: Option<Program>,
     boots: Vec<Boot>,
     refusals: BTreeMap<String, String>,
+    bad_images: BTreeMap<String, String>,
     ends: BTreeMap<String, Exit>,
     logs: Vec<(String, LogLine)>,
 }
@@ -135,6 +136,15 @@ impl VirtualHost {
         };
     }
 
+    /// This image cannot be fetched from now on; `None` lets it be fetched again.
+    pub fn refuse_image(&self, image: &str, reason: Option<&str>) {
+        let mut inner = self.lock();
+        match reason {
+            Some(reason) => inner.bad_images.insert(image.to_owned(), reason.to_owned()),
+            None => inner.bad_images.remove(image),
+        };
+    }
+
     /// The program of machines of this name ends while they boot; `None` lets it run again.
     pub fn end_while_booting(&self, machine_name: &str, exit: Option<Exit>) {
         let mut inner = self.lock();
@@ -194,6 +204,11 @@ async fn pass(time: Duration) {
 impl Host for VirtualHost {
     async fn attach(&self, events: mpsc::UnboundedSender<HostEvent>) {
         self.lock().events = Some(events);
+    }
+
+    async fn pull(&self, image: &str) -> Result<(), NoImage> {
+        let reason = self.lock().bad_images.get(image).cloned();
+        reason.map_or(Ok(()), |reason| Err(NoImage { image: image.to_owned(), reason }))
     }
 
     async fn boot(&self, boot: Boot) -> Result<(), BootFailed> {

@@ -12,7 +12,7 @@ use super::machines::reach::silent;
 use super::query::{self, Params, body};
 use super::refusal::Refusal;
 use super::{Answer, Shared};
-use crate::records::Volume;
+use crate::records::{Volume, VolumeState};
 use crate::tables::Tables;
 use crate::world::World;
 
@@ -118,8 +118,12 @@ pub(super) async fn extend(State(world): State<Shared>, Path((app, id)): Path<(S
             return Err(Refusal::invalid(format!("volume size must be between the current {} GB and 500 GB", volume.size_gb)));
         }
         volume.size_gb = size_gb;
+        if volume.state == VolumeState::Created && !world.options.latencies.volume.is_zero() {
+            volume.state = VolumeState::Extending;
+        }
         Ok(())
     })?;
+    world.move_volume_on(&id);
     Ok(Json(json!({ "volume": volume, "needs_restart": false })))
 }
 

@@ -61,7 +61,8 @@ impl World {
             return Ok(());
         }
         match state {
-            MachineState::Created => self.prepare(id).await,
+            MachineState::Created | MachineState::Updating => self.prepare(id, state).await,
+            MachineState::LaunchFailed => self.give_up(id).await,
             MachineState::Starting => self.boot(id).await,
             MachineState::Destroying => self.destroy(id).await,
             MachineState::Suspending => self.suspend(id).await,
@@ -72,14 +73,28 @@ impl World {
         }
     }
 
-    async fn prepare(&self, id: &str) -> rusqlite::Result<()> {
-        self.linger(id, MachineState::Created, self.options.latencies.prepare).await;
-        self.leave(id, MachineState::Created, |world, machine| {
-            if machine.launch {
+    /// Fetches the image of a new machine or of a new version.
+    async fn prepare(&self, id: &str, state: MachineState) -> rusqlite::Result<()> {
+        self.linger(id, state, self.options.latencies.prepare).await;
+        let image = self.read(|tables| tables.machine(id).and_then(|machine| machine.config["image"].as_str().map(str::to_owned)));
+        let pulled = self.options.host.pull(&image.unwrap_or_default()).await;
+        self.leave(id, state, |world, machine| {
+            if let Err(refused) = pulled {
+                // A machine that never had a version is given up; one that had stays, for the next update.
+                let next = if state == MachineState::Created { MachineState::LaunchFailed } else { MachineState::Failed };
+                machine.enter(next, world.event("launch", next.as_str(), "flyd", json!({ "error": refused.to_string() })));
+            } else if machine.launch {
                 machine.enter(MachineState::Starting, world.event("start", "starting", "flyd", Value::Null));
             } else {
                 machine.enter(MachineState::Stopped, world.event("stop", "stopped", "flyd", Value::Null));
             }
+        })
+    }
+
+    async fn give_up(&self, id: &str) -> rusqlite::Result<()> {
+        self.linger(id, MachineState::LaunchFailed, self.options.latencies.give_up).await;
+        self.leave(id, MachineState::LaunchFailed, |world, machine| {
+            machine.enter(MachineState::Destroying, world.event("destroy", "destroying", "flyd", Value::Null));
         })
     }
 
@@ -98,6 +113,7 @@ impl World {
             }
             let (next, kind) = match state {
                 MachineState::Stopping => (MachineState::Stopped, "stop"),
+                MachineState::Replacing => (MachineState::Updating, "update"),
                 _ if machine.launch => (MachineState::Starting, "start"),
                 _ => (MachineState::Stopped, "stop"),
             };

@@ -11,12 +11,12 @@ use crate::records::{Source, Volume, VolumeState};
 use crate::world::World;
 
 impl World {
-    /// Says that a volume is to go: it does at once, unless its host is silent.
+    /// Says that a volume is to go: it does at once, unless that takes its time or its host is silent.
     pub(crate) fn order_destruction(&self, volume: &mut Volume) {
         if volume.state.is_deleted() {
             return;
         }
-        if self.volume_status(volume) == UNREACHABLE {
+        if !self.options.latencies.volume.is_zero() || self.volume_status(volume) == UNREACHABLE {
             volume.state = VolumeState::SchedulingDestroy;
         } else {
             self.delete_softly(volume);
@@ -50,21 +50,41 @@ impl World {
     }
 
     async fn advance_volume(&self, id: &str, state: VolumeState) -> io::Result<()> {
+        let latencies = self.options.latencies;
         match state {
+            VolumeState::Creating => {
+                pass(latencies.volume).await;
+                self.leave_volume(id, state, |volume| {
+                    volume.state = match volume.source {
+                        None => VolumeState::Created,
+                        Some(Source::Snapshot(_)) => VolumeState::Restoring,
+                        Some(Source::Volume(_)) => VolumeState::EnablingRemoteExport,
+                    };
+                })
+            }
+            VolumeState::EnablingRemoteExport => {
+                pass(latencies.volume).await;
+                self.leave_volume(id, state, |volume| volume.state = VolumeState::Hydrating)
+            }
+            VolumeState::Extending => {
+                pass(latencies.volume).await;
+                self.leave_volume(id, state, |volume| volume.state = VolumeState::Created)
+            }
             VolumeState::Restoring => {
                 let source = self.read(|tables| tables.volume(id).and_then(|volume| volume.source.clone()));
                 if let Some(Source::Snapshot(snapshot)) = source {
                     self.options.host.copy(&Disk::Snapshot(snapshot), &Disk::Volume(id.to_owned())).await?;
                 }
-                pass(self.options.latencies.hydrate).await;
+                pass(latencies.hydrate).await;
                 self.leave_volume(id, state, |volume| volume.state = VolumeState::Created)
             }
             // A fork has its contents before it is there at all.
             VolumeState::Hydrating => {
-                pass(self.options.latencies.hydrate).await;
+                pass(latencies.hydrate).await;
                 self.leave_volume(id, state, |volume| volume.state = VolumeState::Created)
             }
             VolumeState::SchedulingDestroy => {
+                pass(latencies.volume).await;
                 self.volume_answers(id, Duration::MAX).await;
                 self.leave_volume(id, state, |volume| self.delete_softly(volume))
             }

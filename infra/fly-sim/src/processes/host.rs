@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use tokio::sync::mpsc;
 
 use super::{Processes, chain, copies, exec, predecessor, proc_table, rootfs};
-use crate::host::{Boot, BootFailed, Disk, ExecFailed, Executed, Exit, Host, HostEvent, LogLine, ProcessStat};
+use crate::host::{Boot, BootFailed, Disk, ExecFailed, Executed, Exit, Host, HostEvent, LogLine, NoImage, ProcessStat};
 
 #[async_trait]
 impl Host for Processes {
@@ -20,6 +20,12 @@ impl Host for Processes {
         if self.inner.events.set(events).is_err() {
             tracing::warn!("the host already has a listener; the second is not heard");
         }
+    }
+
+    async fn pull(&self, image: &str) -> Result<(), NoImage> {
+        let known = (self.inner.images)(image).is_some();
+        let unknown = || NoImage { image: image.to_owned(), reason: "this host has no program for it".to_owned() };
+        if known { Ok(()) } else { Err(unknown()) }
     }
 
     async fn boot(&self, boot: Boot) -> Result<(), BootFailed> {

@@ -28,6 +28,10 @@ pub enum MachineState {
     Restarting,
     /// It stops in order to boot a new version.
     Replacing,
+    /// The new version's image is being fetched.
+    Updating,
+    /// It could not be launched at all, and is given up.
+    LaunchFailed,
     /// It could not boot.
     Failed,
     /// It is being removed.
@@ -50,6 +54,8 @@ impl MachineState {
             Self::Suspended => "suspended",
             Self::Restarting => "restarting",
             Self::Replacing => "replacing",
+            Self::Updating => "updating",
+            Self::LaunchFailed => "launch_failed",
             Self::Failed => "failed",
             Self::Destroying => "destroying",
             Self::Destroyed => "destroyed",

@@ -7,9 +7,15 @@ const KEPT: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum VolumeState {
+    /// It has been ordered.
+    Creating,
     Created,
+    /// It is being enlarged.
+    Extending,
     /// It is being filled from a snapshot.
     Restoring,
+    /// It is a fork whose source is being opened to it.
+    EnablingRemoteExport,
     /// It is a fork whose blocks are still being fetched; it can be mounted.
     Hydrating,
     /// Its deletion is ordered and has not reached its host.
@@ -21,8 +27,11 @@ pub(crate) enum VolumeState {
 impl VolumeState {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::Creating => "creating",
             Self::Created => "created",
+            Self::Extending => "extending",
             Self::Restoring => "restoring",
+            Self::EnablingRemoteExport => "enabling_remote_export",
             Self::Hydrating => "hydrating",
             Self::SchedulingDestroy => "scheduling_destroy",
             Self::PendingDestroy => "pending_destroy",
@@ -32,6 +41,11 @@ impl VolumeState {
     /// Whether it stays in this state until somebody acts.
     pub(crate) fn rests(self) -> bool {
         matches!(self, Self::Created | Self::PendingDestroy)
+    }
+
+    /// Whether a machine can be made on it.
+    pub(crate) fn mounts(self) -> bool {
+        matches!(self, Self::Created | Self::Extending | Self::Hydrating)
     }
 
     /// Whether its deletion is ordered or done.

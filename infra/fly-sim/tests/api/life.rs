@@ -193,6 +193,27 @@ async fn a_machine_that_cannot_boot_has_failed_and_may_be_started_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_machine_whose_image_cannot_be_fetched_is_given_up_and_one_that_had_another_stays() {
+    let latencies = Latencies { prepare: 20 * SECOND, give_up: 30 * SECOND, ..Latencies::default() };
+    let fly = Fly::with(HostLatencies::default(), |options| Options { latencies, ..options }).await;
+    let id = fly.started(image()).await;
+    fly.host.refuse_image("bad", Some("manifest unknown"));
+    let given_up = fly.create(json!({ "name": "n", "config": { "image": "bad" } })).await;
+    fly.post(&machine(&id, ""), json!({ "config": { "image": "bad" } })).await;
+    tokio::time::sleep(10 * SECOND).await;
+    assert_eq!((fly.state(&given_up).await.as_str(), fly.state(&id).await.as_str()), ("created", "updating"));
+    assert_eq!(fly.post(&machine(&id, "/start"), json!({})).await.0, 412);
+    tokio::time::sleep(11 * SECOND).await;
+    assert_eq!((fly.state(&given_up).await.as_str(), fly.state(&id).await.as_str()), ("launch_failed", "failed"));
+    assert!(fly.get(&machine(&given_up, "/events")).await.1[0]["request"]["error"].as_str().unwrap().contains("manifest unknown"));
+    tokio::time::sleep(30 * SECOND).await;
+    assert_eq!(fly.state(&given_up).await, "destroyed");
+    assert_eq!(fly.host.boots().len(), 1);
+    fly.post(&machine(&id, ""), json!({ "config": image() })).await;
+    fly.reach(&id, "started").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_forced_delete_works_while_a_machine_is_still_being_prepared() {
     let fly = slow().await;
     fly.app("a").await;

@@ -109,6 +109,46 @@ async fn a_deleted_volume_can_be_named_for_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_volume_passes_through_every_state_that_takes_its_time() {
+    const SECOND: Duration = Duration::from_secs(1);
+    let latencies = Latencies { volume: 10 * SECOND, hydrate: 60 * SECOND, ..Latencies::default() };
+    let fly = Fly::with(HostLatencies::default(), |options| Options { latencies, ..options }).await;
+    fly.app("a").await;
+    let volume = fly.volume("data").await;
+    let path = format!("/v1/apps/a/volumes/{volume}");
+    let state = async |path: &str, after: u32| {
+        tokio::time::sleep(after * SECOND).await;
+        fly.get(path).await.1["state"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(state(&path, 9).await, "creating");
+    let (status, refused) = fly.post("/v1/apps/a/machines", mounting(&volume)).await;
+    assert_eq!((status, text(&refused).contains("currently creating")), (412, true), "{refused}");
+    assert_eq!(state(&path, 2).await, "created");
+    let (_, extended) = fly.put(&format!("{path}/extend"), json!({ "size_gb": 4 })).await;
+    assert_eq!((&extended["volume"]["state"], state(&path, 11).await), (&json!("extending"), "created".to_owned()));
+
+    let (_, fork) = fly.post("/v1/apps/a/volumes", json!({ "name": "fork", "source_volume_id": volume })).await;
+    let fork = format!("/v1/apps/a/volumes/{}", fork["id"].as_str().unwrap());
+    assert_eq!(state(&fork, 1).await, "creating");
+    assert_eq!(state(&fork, 10).await, "enabling_remote_export");
+    assert_eq!(state(&fork, 10).await, "hydrating");
+    assert_eq!(state(&fork, 60).await, "created");
+
+    fly.post(&format!("{path}/snapshots"), Value::Null).await;
+    tokio::time::sleep(SECOND).await;
+    let snapshot = fly.get(&format!("{path}/snapshots")).await.1[0]["id"].clone();
+    let (_, restored) = fly.post("/v1/apps/a/volumes", json!({ "name": "restored", "snapshot_id": snapshot })).await;
+    let restored = format!("/v1/apps/a/volumes/{}", restored["id"].as_str().unwrap());
+    assert_eq!(state(&restored, 1).await, "creating");
+    assert_eq!(state(&restored, 10).await, "restoring");
+    assert_eq!(state(&restored, 60).await, "created");
+
+    assert_eq!(fly.delete(&path).await.1["state"], "scheduling_destroy");
+    assert_eq!(state(&path, 9).await, "scheduling_destroy");
+    assert_eq!(state(&path, 2).await, "pending_destroy");
+}
+
+#[tokio::test(start_paused = true)]
 async fn lists_may_lag_behind() {
     let latencies = Latencies { list_lag: Duration::from_secs(1), ..Latencies::default() };
     let fly = Fly::with(HostLatencies::default(), |options| Options { latencies, ..options }).await;

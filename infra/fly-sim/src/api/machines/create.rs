@@ -13,7 +13,7 @@ use crate::api::config::{candidates, normalise, place};
 use crate::api::query::{self, body};
 use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
-use crate::records::{App, Machine, MachineState, Version, VolumeState};
+use crate::records::{App, Machine, MachineState, Version};
 use crate::tables::Tables;
 use crate::world::World;
 
@@ -128,8 +128,8 @@ fn at_the_volume(world: &World, tables: &Tables, app: &App, id: &str, wish: Opti
     if let Some(holder) = &volume.attached {
         return Err(Refusal::precondition(format!("could not claim volume {id}: volume already claimed by machine {holder}")));
     }
-    if volume.state == VolumeState::Restoring {
-        return Err(Refusal::precondition(format!("volume {id} is not ready, currently restoring")));
+    if !volume.state.mounts() {
+        return Err(Refusal::precondition(format!("volume {id} is not ready, currently {}", volume.state.as_str())));
     }
     if wish.is_some_and(|wish| !wish.is_empty()) && !candidates(wish)?.contains(&volume.region.as_str()) {
         return Err(Refusal::invalid(format!("volume {id} is in region {}, not in the requested one", volume.region)));

@@ -40,16 +40,14 @@ pub(crate) async fn create(State(world): State<Shared>, Path(app): Path<String>,
     let source = source(&world, &app, &asked)?;
     let volume = ordered(&world, app, app_id, asked, source)?;
     make(&world, &volume).await.map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format!("internal: {error}")))?;
-    let (id, filling) = (volume.id.clone(), volume.state != VolumeState::Created);
+    let id = volume.id.clone();
     let answer = world.change(|change| {
         query::app(change.tables(), &volume.app)?;
         let answer = view(&world, &volume);
         change.put_volume(volume);
         Ok::<_, Refusal>(answer)
     })?;
-    if filling {
-        world.move_volume_on(&id);
-    }
+    world.move_volume_on(&id);
     Ok(Json(answer))
 }
 
@@ -125,6 +123,7 @@ fn ordered(world: &World, app: String, app_id: String, asked: Create, origin: Op
         app_id,
         name,
         state: match origin.as_ref().map(|origin| &origin.source) {
+            _ if !world.options.latencies.volume.is_zero() => VolumeState::Creating,
             None => VolumeState::Created,
             Some(Source::Snapshot(_)) => VolumeState::Restoring,
             Some(Source::Volume(_)) => VolumeState::Hydrating,
