@@ -135,6 +135,33 @@ impl Simulator {
         }
     }
 
+    /// Moves a machine to another host of its region, as Fly does with machines on crowded or failing hosts, and returns once it is there:
+    /// its volume has another identifier then (the old one is `pending_destroy` for a week), the machine another address, and its next
+    /// boot says so in a `launch` event. A machine that runs is stopped for that and booted again. Returns false, and does nothing, if the
+    /// machine is on the way to another state or its host is silent.
+    pub async fn migrate(&self, machine: &str) -> bool {
+        self.0.migrate(machine).await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the state file refused a migration");
+            false
+        })
+    }
+
+    /// Lets a machine that rests change its host when it is next started, which the answer to the start says. Returns whether it rests.
+    pub fn migrate_at_start(&self, machine: &str) -> bool {
+        use crate::MachineState::{Failed, Stopped, Suspended};
+        let outcome = self.0.change(|change| {
+            let rests = change.tables().machine(machine).is_some_and(|machine| matches!(machine.state, Stopped | Suspended | Failed));
+            if rests && let Some(machine) = change.machine(machine) {
+                machine.moving = true;
+            }
+            Ok::<_, rusqlite::Error>(rests)
+        });
+        outcome.unwrap_or_else(|error| {
+            tracing::error!(%error, "the state file refused a migration");
+            false
+        })
+    }
+
     /// Takes the memory of a suspended machine away, as a host does that needs the space: its next start boots it. Returns whether there
     /// was any.
     pub fn drop_suspended(&self, machine: &str) -> bool {

@@ -24,6 +24,8 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 
 use crate::world::World;
 
+pub(crate) use machines::create::private_ip;
+
 type Shared = Arc<World>;
 type Answer<T> = Result<T, refusal::Refusal>;
 

@@ -18,6 +18,9 @@ const SECRETS_ARRIVE_WITHIN: Duration = Duration::from_secs(60);
 impl World {
     /// Boots a machine in the state `starting`, unless it is frozen and can run on.
     pub(super) async fn boot(self: &Arc<Self>, id: &str) -> rusqlite::Result<()> {
+        if self.read(|tables| starting(tables, id).is_some_and(|machine| machine.moving)) {
+            self.change_host(id, MachineState::Starting).await?;
+        }
         if self.run_on(id).await? {
             return Ok(());
         }
@@ -77,6 +80,9 @@ impl World {
             machine.checks.clear();
             machine.not_before = None;
             machine.memory_limit_mb = None;
+            if std::mem::take(&mut machine.migrated) {
+                machine.record(world.event("launch", "created", "flyd", json!({ "migrated": true })));
+            }
             lock(&world.exited).remove(id);
         })?;
         Ok(boot.filter(|_| !self.closing()))

@@ -5,6 +5,7 @@
 mod boot;
 mod disks;
 mod exit;
+mod migration;
 mod reopen;
 mod volumes;
 

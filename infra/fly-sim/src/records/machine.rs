@@ -102,6 +102,12 @@ pub(crate) struct Machine {
     /// Its host keeps its memory: a start lets it run on, if that is still there.
     #[serde(default)]
     pub(crate) frozen: bool,
+    /// It changes its host before it boots.
+    #[serde(default)]
+    pub(crate) moving: bool,
+    /// It has changed its host since its last boot.
+    #[serde(default)]
+    pub(crate) migrated: bool,
     /// When the restart policy booted it anew, within the last five minutes.
     pub(crate) restarts: Vec<Timestamp>,
     /// The restart policy boots it no earlier than this.

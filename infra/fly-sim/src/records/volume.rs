@@ -3,6 +3,8 @@ use serde::{Deserialize, Serialize};
 
 /// How long a deleted volume can still be named (<https://fly.io/docs/volumes/volume-manage/>).
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
+/// Likewise, if its machine went to another host without it (<https://fly.io/docs/volumes/volume-states/>).
+const LEFT_BEHIND: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,6 +75,9 @@ pub(crate) struct Volume {
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
     pub(crate) deleted_at: Option<Timestamp>,
+    /// Its machine went to another host with a copy of it.
+    #[serde(default)]
+    pub(crate) left_behind: bool,
     /// As a machine's.
     #[serde(default = "ok")]
     pub(crate) host_status: String,
@@ -94,6 +99,7 @@ fn ok() -> String {
 
 impl Volume {
     pub(crate) fn expired(&self, now: Timestamp) -> bool {
-        self.deleted_at.is_some_and(|deleted| now.duration_since(deleted) >= KEPT)
+        let kept = if self.left_behind { LEFT_BEHIND } else { KEPT };
+        self.deleted_at.is_some_and(|deleted| now.duration_since(deleted) >= kept)
     }
 }

@@ -17,6 +17,7 @@ mod life;
 mod listing;
 mod machines;
 mod metadata;
+mod migration;
 mod network;
 mod restart;
 mod secrets;

@@ -98,6 +98,8 @@ fn blank(world: &World, id: &str, app: &str, name: &str, region: String, config:
         lease: None,
         stopping: None,
         frozen: false,
+        moving: false,
+        migrated: false,
         restarts: Vec::new(),
         not_before: None,
         host_status: "ok".to_owned(),
@@ -140,8 +142,8 @@ fn at_the_volume(world: &World, tables: &Tables, app: &App, id: &str, wish: Opti
     Ok(volume.region.clone())
 }
 
-/// The address on the private network: the network's prefix, then the machine.
-fn private_ip(app: u32, id: &str) -> String {
+/// The address on the private network: the network's prefix, then the machine, which has another one on every host.
+pub(crate) fn private_ip(app: u32, id: &str) -> String {
     let part = |at: usize| id.get(at..at + 4).unwrap_or("0");
     format!("fdaa:{:x}:{:x}:a7b:{}:{}:{}:2", app >> 16, app & 0xffff, part(0), part(4), part(8))
 }

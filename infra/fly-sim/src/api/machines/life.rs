@@ -57,7 +57,7 @@ fn ok() -> Json<Value> {
 /// Starts a machine that rests. On one that runs, nothing happens.
 pub(crate) async fn start(State(world): State<Shared>, Path(names): Names, headers: HeaderMap) -> Answer<Json<Value>> {
     reach::host(&world, &names.0, &names.1).await?;
-    let previous = act(&world, &names, nonce(&headers), |world, machine| {
+    let (previous, moving) = act(&world, &names, nonce(&headers), |world, machine| {
         let previous = machine.state;
         match previous {
             MachineState::Started => {}
@@ -73,9 +73,10 @@ pub(crate) async fn start(State(world): State<Shared>, Path(names): Names, heade
             MachineState::Stopping => return Err(Refusal::precondition("machine still active, refusing to start")),
             state => return Err(unable("start", state)),
         }
-        Ok(previous)
+        Ok((previous, machine.moving))
     })?;
-    Ok(Json(json!({ "previous_state": previous.as_str(), "migrated": false, "new_host": "" })))
+    let new_host = if moving { world.ids.zone() } else { String::new() };
+    Ok(Json(json!({ "previous_state": previous.as_str(), "migrated": moving, "new_host": new_host })))
 }
 
 pub(super) fn unable(verb: &str, state: MachineState) -> Refusal {

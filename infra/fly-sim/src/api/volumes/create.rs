@@ -142,6 +142,7 @@ fn ordered(world: &World, app: String, app_id: String, asked: Create, origin: Op
         created_at: now,
         updated_at: now,
         deleted_at: None,
+        left_behind: false,
         host_status: "ok".to_owned(),
         source: origin.map(|origin| origin.source),
     })
