@@ -110,8 +110,9 @@ pub trait Volumes: Send + Sync {
     async fn ensure_volume(&self, volume: &VolumeSpec) -> Attempt<Placed<String>>;
     /// Removes every volume of that name except this one: a create whose answer was lost may have left another.
     async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()>;
-    /// Whether the volume is there and usable.
-    async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool>;
+    /// Whether the volume of a machine is there and usable: the one on record, or the one that the provider has given the machine in its
+    /// place, with all that was on it.
+    async fn volume_exists(&self, app: &str, machine: &str, volume: &str) -> Attempt<bool>;
     /// Removes every volume of that name, and the known one even if no list shows it yet.
     async fn delete_volumes(&self, app: &str, name: &str, known: Option<&str>) -> Attempt<()>;
 }

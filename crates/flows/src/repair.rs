@@ -42,7 +42,7 @@ async fn climb<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a RepairPlan, ru
             run.attempt("restart_process", RUNG, gateways.restart_process(instance, &placement.address, &plan.machine.request)).await?
         }
         Rung::Machine => {
-            match run.attempt("check_volume", RUNG, volumes.volume_exists(app, &placement.volume)).await? {
+            match run.attempt("check_volume", RUNG, volumes.volume_exists(app, machine, &placement.volume)).await? {
                 Ok(true) => {}
                 Ok(false) => return Ok(Err(format!("the volume {} that holds its state is missing", placement.volume))),
                 // Left to fail, it would be repaired again every few minutes, and nobody would be called.

@@ -18,8 +18,10 @@ pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Mac
     let World { volumes, machines, gateways, .. } = world;
     let (app, machine, volume) = (&plan.placement.app, &plan.placement.machine, &plan.placement.volume);
 
-    run.step("check_volume", async { if volumes.volume_exists(app, volume).await? { Ok(()) } else { Err(volume_missing(volume)) } })
-        .await?;
+    run.step("check_volume", async {
+        if volumes.volume_exists(app, machine, volume).await? { Ok(()) } else { Err(volume_missing(volume)) }
+    })
+    .await?;
 
     run.undo("stop_machine", async {
         machines.stop(app, machine).await?;

@@ -26,7 +26,7 @@ impl Volumes for FakeWorld {
         self.call("delete_surplus".to_owned(), Duration::ZERO, move |provider, now| provider.delete_surplus(&app, &name, &keep, now)).await
     }
 
-    async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool> {
+    async fn volume_exists(&self, app: &str, _machine: &str, volume: &str) -> Attempt<bool> {
         let (app, id) = (app.to_owned(), volume.to_owned());
         self.call("volume_exists".to_owned(), Duration::ZERO, move |provider, _| {
             Ok(provider.volumes.iter().any(|volume| volume.spec.app == app && volume.id == id))

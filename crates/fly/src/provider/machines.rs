@@ -162,6 +162,15 @@ pub(super) async fn destroy_holder(app: &App<'_>, machine: &str) -> Attempt<()> 
     begin_destruction(&handle).await.map(drop)
 }
 
+/// The volume that a machine names in its configuration; none if it has none, or is gone.
+pub(super) async fn mounted(app: &App<'_>, machine: &str) -> Attempt<Option<String>> {
+    let alive = |seen: &api::Machine| !matches!(seen.state, api::MachineState::Destroying | api::MachineState::Destroyed);
+    let Some(seen) = look(&app.machine(machine)).await?.filter(alive) else { return Ok(None) };
+    // A host that does not answer tells nothing of mounts, which is not the same as none.
+    let config = seen.config.ok_or_else(|| Setback::retry(format!("the host of machine {machine} does not answer")))?;
+    Ok(config.mounts.into_iter().map(|mount| mount.volume).find(|volume| !volume.is_empty()))
+}
+
 /// Has a machine destroyed. Returns whether there is an end to wait for.
 async fn begin_destruction(handle: &MachineHandle<'_>) -> Attempt<bool> {
     match handle.destroy().await {

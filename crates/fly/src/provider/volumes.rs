@@ -3,7 +3,7 @@ use durable::{Attempt, Setback};
 use flows::ports::{Placed, VolumeSpec, Volumes};
 
 use super::machine_config::guest;
-use super::machines::destroy_holder;
+use super::machines::{destroy_holder, mounted};
 use super::setback::setback;
 use super::{LISTS_LAG, Provider};
 use crate::api::{App, HostStatus, NewVolume, VolumeInfo};
@@ -59,17 +59,16 @@ impl Volumes for Provider {
         Ok(())
     }
 
-    async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool> {
+    async fn volume_exists(&self, app: &str, machine: &str, volume: &str) -> Attempt<bool> {
         let client = self.client();
         let app = client.app(app);
-        match app.volume(volume).await {
-            Ok(found) => return Ok(!found.state.is_gone()),
-            Err(error) if error.is_not_found() => {}
-            Err(error) => return Err(setback(error)),
+        if seen(&app, volume).await?.is_some() || successor(&app, machine, volume).await?.is_some() {
+            return Ok(true);
         }
         // "Missing" is the end of a start and calls a person, so that a single copy's word is not enough for it.
+        let is_it = |listed: &VolumeInfo| listed.id == volume || listed.attached_machine_id.as_deref() == Some(machine);
         match app.volumes().await {
-            Ok(listed) if listed.iter().any(|listed| listed.id == volume && !listed.state.is_gone()) => {
+            Ok(listed) if listed.iter().any(|listed| is_it(listed) && !listed.state.is_gone()) => {
                 Err(Setback::Retry { after: Some(LISTS_LAG), why: format!("volume {volume} is listed, but does not answer yet") })
             }
             Ok(_) => Ok(false),
@@ -84,7 +83,7 @@ impl Volumes for Provider {
         let mut bound = None;
         let mut volumes = named(&app, name).await?;
         if let Some(known) = known.filter(|known| volumes.iter().all(|volume| volume.id != *known)) {
-            volumes.extend(unlisted(&app, known).await?);
+            volumes.extend(seen(&app, known).await?);
         }
         for volume in volumes {
             let Err(refused) = delete(&app, &volume).await? else { continue };
@@ -111,8 +110,21 @@ async fn named(app: &App<'_>, name: &str) -> Attempt<Vec<VolumeInfo>> {
     }
 }
 
-/// A volume that no list shows: it is gone, or too new.
-async fn unlisted(app: &App<'_>, id: &str) -> Attempt<Option<VolumeInfo>> {
+/// The volume that a machine has instead of the one on record.
+///
+/// Fly.io moves machines to other hosts, with a copy of their volume that has another identifier, and names it in the machine's configuration
+/// (<https://fly.io/docs/reference/machine-migration/>). A volume that the machine names and does not hold is none of its own.
+async fn successor(app: &App<'_>, machine: &str, recorded: &str) -> Attempt<Option<VolumeInfo>> {
+    let Some(named) = mounted(app, machine).await?.filter(|named| named != recorded) else { return Ok(None) };
+    let found = seen(app, &named).await?.filter(|found| found.attached_machine_id.as_deref() == Some(machine));
+    if let Some(found) = &found {
+        tracing::info!(machine, volume = found.id, recorded, "the machine was moved and has another volume now");
+    }
+    Ok(found)
+}
+
+/// A volume, unless it is gone, or too new to be seen.
+async fn seen(app: &App<'_>, id: &str) -> Attempt<Option<VolumeInfo>> {
     match app.volume(id).await {
         Ok(volume) => Ok(Some(volume).filter(|volume| !volume.state.is_gone())),
         Err(error) if error.is_not_found() => Ok(None),

@@ -33,7 +33,7 @@ async fn a_page_for_people_is_never_news_of_the_provider() {
         async move {
             let what = format!("{status} `{page}`");
             assert!(provider.observe(&app, "148e").await.is_err(), "{what} says how the machine is");
-            assert!(provider.volume_exists(&app, "vol_1").await.is_err(), "{what} says whether there is a volume");
+            assert!(provider.volume_exists(&app, "148e", "vol_1").await.is_err(), "{what} says whether there is a volume");
             assert!(provider.delete_app(&app).await.is_err(), "{what} says that the app is gone");
             assert!(provider.delete_machines(&app, "gateway-1").await.is_err(), "{what} says that there are no machines");
             assert!(provider.delete_volumes(&app, "data_1", None).await.is_err(), "{what} says that there are no volumes");

@@ -87,8 +87,7 @@ async fn an_instance_is_made_used_and_removed() {
     assert_eq!((boot.machine.as_str(), boot.secrets["ROCKPOOL_SESSION_KEY"].as_str()), (made.machine.as_str(), "hunter2"));
 
     let (provider, machine) = (&fly.provider, &made.machine);
-    assert!(provider.volume_exists(APP, &made.volume).await.unwrap());
-    assert!(!provider.volume_exists(APP, "vol_0000000000000000").await.unwrap());
+    assert!(provider.volume_exists(APP, machine, &made.volume).await.unwrap());
     persist(async || provider.stop(APP, machine).await).await;
     persist(async || provider.await_state(APP, machine, MachineState::Stopped).await).await;
     assert_eq!(provider.observe(APP, machine).await.unwrap(), MachineState::Stopped);
@@ -100,7 +99,45 @@ async fn an_instance_is_made_used_and_removed() {
 
     retire(&fly).await;
     assert_eq!(provider.observe(APP, machine).await.unwrap(), MachineState::Gone);
-    assert!(!provider.volume_exists(APP, &made.volume).await.unwrap());
+    assert!(!provider.volume_exists(APP, machine, &made.volume).await.unwrap());
+    retire(&fly).await;
+}
+
+#[tokio::test]
+async fn an_instance_whose_machine_was_moved_is_started_on_what_it_had() {
+    let fly = Fly::new().await;
+    let made = provision(&fly).await;
+    let (provider, machine) = (&fly.provider, &made.machine);
+    assert!(fly.host.write(&made.volume, "state"));
+    let boots_with = || fly.host.boots().last().unwrap().config["mounts"][0]["volume"].as_str().unwrap().to_owned();
+    let stop = async || {
+        persist(async || provider.stop(APP, machine).await).await;
+        persist(async || provider.await_state(APP, machine, MachineState::Stopped).await).await;
+    };
+    // What a flow does, with the volume that is on record.
+    let start = async || {
+        assert!(persist(async || provider.volume_exists(APP, machine, &made.volume).await).await);
+        persist(async || provider.start(APP, machine).await).await;
+        persist(async || provider.await_state(APP, machine, MachineState::Started).await).await;
+        assert_eq!(fly.host.contents(&boots_with()).as_deref(), Some("state"));
+        assert_exactly_one_of_everything(&fly);
+    };
+    // While it rests, while it runs, and with the start itself.
+    stop().await;
+    assert!(fly.simulator.migrate(machine).await);
+    start().await;
+    assert_ne!(boots_with(), made.volume);
+    assert!(fly.simulator.migrate(machine).await);
+    stop().await;
+    start().await;
+    stop().await;
+    assert!(fly.simulator.migrate_at_start(machine));
+    start().await;
+
+    // Without its machine nobody can say that any volume is its own.
+    persist(async || provider.delete_machines(APP, "gateway-1").await).await;
+    persist(async || provider.delete_volumes(APP, "data_1", None).await).await;
+    assert!(!persist(async || provider.volume_exists(APP, machine, &made.volume).await).await);
     retire(&fly).await;
 }
 
@@ -173,7 +210,7 @@ async fn a_volume_that_a_lagging_list_hid_is_surplus_and_goes() {
         fly.provider.delete_surplus(APP, "data_1", &kept).await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(fly.provider.volume_exists(APP, &kept).await.unwrap(), "the one that is recorded is kept");
+    assert!(fly.provider.volume_exists(APP, "148e21f71d9e89", &kept).await.unwrap(), "the one that is recorded is kept");
 }
 
 #[tokio::test]
@@ -210,7 +247,7 @@ async fn reads_that_lag_behind_a_creation_delay_what_is_asked_and_change_nothing
     lags("wait_machine");
     persist(async || provider.await_state(APP, machine, MachineState::Stopped).await).await;
     lags("get_volume");
-    assert!(persist(async || provider.volume_exists(APP, &volume).await).await);
+    assert!(persist(async || provider.volume_exists(APP, "148e21f71d9e89", &volume).await).await);
     lags("get_machine");
     persist(async || provider.start(APP, machine).await).await;
     persist(async || provider.await_state(APP, machine, MachineState::Started).await).await;

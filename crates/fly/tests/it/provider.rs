@@ -277,22 +277,69 @@ async fn a_known_volume_is_deleted_although_no_list_shows_it() {
 #[tokio::test]
 async fn a_volume_is_missing_only_if_fly_says_so() {
     let list = |state: &str| reply(200, json!([{ "id": "vol_1", "name": "data_1", "state": state }]));
+    let (gone, not_found) = (|| volume("vol_1", "pending_destroy", Value::Null), || error(404, "volume not found"));
+    let same = || reply(200, machine("stopped"));
     for (script, there) in [
-        (vec![reply(200, json!({ "id": "vol_1", "state": "created" }))], true),
+        (vec![volume("vol_1", "created", Value::Null)], true),
         (vec![reply(200, json!({ "id": "vol_1", "state": "hydrating", "host_status": "unreachable" }))], true),
-        (vec![reply(200, json!({ "id": "vol_1", "state": "pending_destroy" }))], false),
-        (vec![error(404, "volume not found"), reply(200, json!([]))], false),
-        (vec![error(404, "volume not found"), list("pending_destroy")], false),
-        (vec![error(404, "app not found"), error(404, "app not found")], false),
+        (vec![gone(), same(), reply(200, json!([]))], false),
+        (vec![not_found(), same(), reply(200, json!([]))], false),
+        (vec![not_found(), error(404, "machine not found"), list("pending_destroy")], false),
+        (vec![error(404, "app not found"), error(404, "app not found"), error(404, "app not found")], false),
     ] {
         let fly = Scripted::new(script).await;
-        assert_eq!(provider(&fly).volume_exists(APP, "vol_1").await.unwrap(), there);
+        assert_eq!(provider(&fly).volume_exists(APP, MACHINE, "vol_1").await.unwrap(), there);
         fly.finished();
     }
-    let fly = Scripted::new([error(500, "x"), error(500, "x"), error(500, "x")]).await;
-    retry(provider(&fly).volume_exists(APP, "vol_1").await);
-    let fly = Scripted::new([error(404, "volume not found"), list("created")]).await;
-    retry(provider(&fly).volume_exists(APP, "vol_1").await);
+    for script in [
+        vec![error(500, "x"), error(500, "x"), error(500, "x")],
+        vec![not_found(), same(), list("created")],
+        vec![not_found(), error(500, "x"), error(500, "x"), error(500, "x")],
+    ] {
+        let fly = Scripted::new(script).await;
+        retry(provider(&fly).volume_exists(APP, MACHINE, "vol_1").await);
+        fly.finished();
+    }
+}
+
+fn volume(id: &str, state: &str, holder: Value) -> Line {
+    reply(200, json!({ "id": id, "name": "data_1", "state": state, "attached_machine_id": holder }))
+}
+
+#[tokio::test]
+async fn a_machine_that_was_moved_has_the_volume_that_it_names_and_holds() {
+    let moved = |state: &str| {
+        let mut moved = machine(state);
+        moved["config"]["mounts"][0]["volume"] = json!("vol_2");
+        reply(200, moved)
+    };
+    let gone = || volume("vol_1", "pending_destroy", Value::Null);
+    let no_volumes = || reply(200, json!([]));
+    for (script, there) in [
+        (vec![gone(), moved("stopped"), volume("vol_2", "hydrating", json!(MACHINE))], true),
+        (vec![error(404, "volume not found"), moved("failed"), volume("vol_2", "created", json!(MACHINE))], true),
+        // Nobody's, another's, deleted too, and named by a machine that is gone.
+        (vec![gone(), moved("stopped"), volume("vol_2", "created", Value::Null), no_volumes()], false),
+        (vec![gone(), moved("stopped"), volume("vol_2", "created", json!("another")), no_volumes()], false),
+        (vec![gone(), moved("stopped"), volume("vol_2", "pending_destroy", json!(MACHINE)), no_volumes()], false),
+        (vec![gone(), moved("destroyed"), no_volumes()], false),
+    ] {
+        let fly = Scripted::new(script).await;
+        assert_eq!(provider(&fly).volume_exists(APP, MACHINE, "vol_1").await.unwrap(), there);
+        fly.finished();
+    }
+    let mut silent = machine("stopped");
+    silent["incomplete_config"] = silent["config"].take();
+    let held = reply(200, json!([{ "id": "vol_2", "name": "data_1", "state": "created", "attached_machine_id": MACHINE }]));
+    for script in [
+        vec![gone(), reply(200, silent)],
+        vec![gone(), moved("stopped"), error(404, "volume not found"), held.clone()],
+        vec![gone(), reply(200, machine("stopped")), held],
+    ] {
+        let fly = Scripted::new(script).await;
+        retry(provider(&fly).volume_exists(APP, MACHINE, "vol_1").await);
+        fly.finished();
+    }
 }
 
 #[tokio::test]

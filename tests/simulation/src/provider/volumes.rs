@@ -34,7 +34,7 @@ impl Volumes for Provider {
         .await
     }
 
-    async fn volume_exists(&self, app: &str, volume: &str) -> Attempt<bool> {
+    async fn volume_exists(&self, app: &str, _machine: &str, volume: &str) -> Attempt<bool> {
         let (of, id) = (app.to_owned(), volume.to_owned());
         let hang = self.hang(app);
         self.call(app, hang, move |sky, now| {
