@@ -24,7 +24,7 @@ pub struct Boot {
     pub private_ip: String,
     /// The machine's configuration as the API took it (`image`, `env`, `guest`, `services`, `checks`, `mounts`, `files`, `stop_config`…).
     pub config: serde_json::Value,
-    /// The app's secrets as of this boot; they become environment variables.
+    /// The app's secrets as of this boot; they become environment variables, unless the configuration's `processes` say otherwise.
     pub secrets: BTreeMap<String, String>,
 }
 

@@ -1,7 +1,9 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 
 use crate::calls::Call;
 use crate::capacity::Capacity;
@@ -13,6 +15,9 @@ use crate::records::{App, CertificateStatus, Machine, Volume};
 use crate::script::Script;
 use crate::tables::Tables;
 use crate::world::World;
+
+/// How long a request waits for a machine that is started for it.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A simulated Fly.io. Clones are the same simulator.
 #[derive(Clone)]
@@ -91,6 +96,28 @@ impl Simulator {
     pub fn machine_for_app(&self, app: &str) -> Option<MachineView> {
         let live = |machine: &&Machine| machine.app == app && machine.state != crate::MachineState::Destroyed;
         self.0.read(|tables| tables.machines().filter(live).max_by_key(|machine| machine.created_at).map(MachineView::of))
+    }
+
+    /// Starts what Fly's proxy would start for a request to an app none of whose machines takes any: machines that rest and for which
+    /// `autostarts` holds, not cordoned, on hosts that answer and have room. Returns whether one takes requests within half a minute; how long the
+    /// proxy holds a request is not documented.
+    pub async fn autostart(&self, app: &str, autostarts: impl Fn(&MachineView) -> bool) -> bool {
+        let comes = |machine: &MachineView| matches!(machine.state, crate::MachineState::Starting | crate::MachineState::Started);
+        let woken: Vec<String> = (self.machines().into_iter())
+            .filter(|machine| machine.app == app && !machine.cordoned && autostarts(machine))
+            // One that is on its way already, perhaps for another request, is waited for as well.
+            .filter(|machine| comes(machine) || crate::api::start_for_a_request(&self.0, &machine.id))
+            .map(|machine| machine.id)
+            .collect();
+        let deadline = Instant::now() + REQUEST_PATIENCE;
+        let mut changes = self.0.changes();
+        while self.routable(app).is_none() {
+            let any_comes = self.machines().iter().any(|machine| woken.contains(&machine.id) && comes(machine));
+            if !any_comes || !matches!(timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+                return false;
+            }
+        }
+        true
     }
 
     /// Marks a region as having no room for new machines and volumes, or as having some again.
@@ -178,7 +205,7 @@ impl Simulator {
         })
     }
 
-    /// Lets the certificates of a hostname come as far as this, as a change of its DNS would. Returns whether there are any.
+    /// Lets the certificates of a hostname come as far as this, as a change of its DNS would, or fail. Returns whether there are any.
     pub fn set_certificate_status(&self, app: &str, hostname: &str, status: CertificateStatus) -> bool {
         let now = self.0.now();
         let outcome = self.0.change(|change| {

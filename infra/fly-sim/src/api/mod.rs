@@ -25,6 +25,7 @@ use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use crate::world::World;
 
 pub(crate) use machines::create::private_ip;
+pub(crate) use machines::life::start_for_a_request;
 
 type Shared = Arc<World>;
 type Answer<T> = Result<T, refusal::Refusal>;

@@ -29,6 +29,32 @@ pub(super) struct Config {
     pub(super) metrics: Option<Metrics>,
     #[serde(deserialize_with = "or_default")]
     pub(super) rootfs: Rootfs,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) processes: Vec<Process>,
+}
+
+/// `fly.MachineProcess`. A machine of this host has one process; of several, the first counts.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Process {
+    /// The process gets no secrets of the app but those that it names.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) ignore_app_secrets: bool,
+    /// The secrets that it gets, if it names any.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) secrets: Vec<NamedSecret>,
+}
+
+/// `fly.MachineSecret`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct NamedSecret {
+    /// The variable that shows it.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) env_var: String,
+    /// The app's secret; that of the variable's name if absent.
+    #[serde(deserialize_with = "or_default")]
+    pub(super) name: String,
 }
 
 #[derive(Debug, Default, Deserialize)]

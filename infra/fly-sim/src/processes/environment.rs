@@ -19,7 +19,7 @@ pub(super) fn environment(boot: &Boot, config: &Config, program: &Program, ports
     if let Some(path) = std::env::var_os("PATH") {
         set("PATH", path);
     }
-    for (name, value) in program.env.iter().map(|(name, value)| (name, value)).chain(&config.env).chain(&boot.secrets) {
+    for (name, value) in program.env.iter().map(|(name, value)| (name, value)).chain(&config.env).chain(secrets(config, &boot.secrets)) {
         set(name, value.into());
     }
     set("FLY_APP_NAME", (&boot.app).into());
@@ -47,4 +47,39 @@ pub(super) fn environment(boot: &Boot, config: &Config, program: &Program, ports
     set("ROCKPOOL_ROOT", root.into());
     set("ROCKPOOL_LIFELINE", "stdin".into());
     environment
+}
+
+/// The secrets that a process finds, by variable: all of the app's, unless it names its own or wants none.
+fn secrets<'a>(config: &'a Config, app: &'a BTreeMap<String, String>) -> Vec<(&'a String, &'a String)> {
+    match config.processes.first() {
+        Some(process) if process.ignore_app_secrets || !process.secrets.is_empty() => {
+            let named = process.secrets.iter().filter_map(|secret| {
+                let name = if secret.name.is_empty() { &secret.env_var } else { &secret.name };
+                Some((&secret.env_var, app.get(name)?))
+            });
+            named.collect()
+        }
+        _ => app.iter().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_process_finds_the_app_s_secrets_or_those_that_it_names() {
+        let app = BTreeMap::from([("A", "1"), ("B", "2")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let found = |processes: Value| -> Vec<String> {
+            let config: Config = serde_json::from_value(json!({ "image": "i", "processes": processes })).unwrap();
+            secrets(&config, &app).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert_eq!(found(Value::Null), ["A=1", "B=2"]);
+        assert_eq!(found(json!([{ "ignore_app_secrets": false, "secrets": null }])), ["A=1", "B=2"]);
+        assert_eq!(found(json!([{ "ignore_app_secrets": true }])), Vec::<String>::new());
+        let named = json!([{ "env_var": "X", "name": "B" }, { "env_var": "A" }, { "env_var": "C", "name": "NONE" }]);
+        assert_eq!(found(json!([{ "secrets": named }])), ["X=2", "A=1"]);
+    }
 }

@@ -36,16 +36,31 @@ impl Routes for SimulatorRoutes {
         // An app without a machine is known too: it may be between two of them.
         if self.simulator.inventory().apps.iter().any(|known| known == app) { Route::Unroutable } else { Route::Unknown }
     }
+
+    /// Wakes the app's machines whose web service has `autostart`.
+    async fn wake(&self, app: &str) -> bool {
+        self.simulator.autostart(app, |machine| autostarts(&machine.config)).await
+    }
 }
 
-/// The internal port of the service that answers on the web's ports. Here one port stands for both 80 and 443; nobody encrypts on loopback, so `force_https` is not followed.
+/// Whether a request may start a machine: `autostart` of the service that answers it, which is on by default
+/// (<https://fly.io/docs/reference/fly-proxy-autostop-autostart/>).
+fn autostarts(config: &Value) -> bool {
+    config["disable_machine_autostart"] != true && web_service(config).is_some_and(|service| service["autostart"] != false)
+}
+
 fn web_port(config: &Value) -> Option<u16> {
+    u16::try_from(web_service(config)?["internal_port"].as_u64()?).ok()
+}
+
+/// The service that answers on the web's ports. Here one port stands for both 80 and 443; nobody encrypts on loopback, so `force_https` is not followed.
+fn web_service(config: &Value) -> Option<&Value> {
     let services = config["services"].as_array()?;
     let on_the_web = |service: &&Value| {
         let ports = service["ports"].as_array().into_iter().flatten();
         ports.filter_map(|port| port["port"].as_u64()).any(|port| port == 80 || port == 443)
     };
-    services.iter().find(on_the_web).and_then(|service| u16::try_from(service["internal_port"].as_u64()?).ok())
+    services.iter().find(on_the_web)
 }
 
 #[cfg(test)]
@@ -61,5 +76,15 @@ mod tests {
         assert_eq!(web_port(&json!({"services": [internal, web]})), Some(8080));
         assert_eq!(web_port(&json!({"services": [internal]})), None);
         assert_eq!(web_port(&json!({})), None);
+    }
+
+    #[test]
+    fn a_request_starts_a_machine_unless_its_web_service_forbids_it() {
+        let config = |autostart: Value| json!({"services": [{"internal_port": 80, "ports": [{"port": 80}], "autostart": autostart}]});
+        assert!(autostarts(&config(json!(true))) && autostarts(&config(Value::Null)));
+        assert!(!autostarts(&config(json!(false))));
+        let mut disabled = config(json!(true));
+        disabled["disable_machine_autostart"] = json!(true);
+        assert!(!autostarts(&disabled) && !autostarts(&json!({})));
     }
 }

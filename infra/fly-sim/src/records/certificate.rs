@@ -11,6 +11,10 @@ pub enum CertificateStatus {
     PendingValidation,
     /// It is served.
     Active,
+    /// It was tried in vain: `pending_validation` on the wire, with `validation_errors`.
+    Failed,
+    /// It was tried in vain too often: likewise, with `rate_limited_until`.
+    RateLimited,
 }
 
 impl CertificateStatus {
@@ -19,7 +23,7 @@ impl CertificateStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PendingOwnership => "pending_ownership",
-            Self::PendingValidation => "pending_validation",
+            Self::PendingValidation | Self::Failed | Self::RateLimited => "pending_validation",
             Self::Active => "active",
         }
     }

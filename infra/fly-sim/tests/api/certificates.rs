@@ -31,6 +31,24 @@ async fn a_certificate_becomes_active_when_its_dns_is_there() {
     assert!(!fly.simulator.set_certificate_status("b", "www.example.com", CertificateStatus::Active));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_certificate_may_fail_and_say_why() {
+    let fly = Fly::new().await;
+    fly.app("a").await;
+    let (_, added) = fly.post("/v1/apps/a/certificates/acme", json!({ "hostname": "www.example.com" })).await;
+    assert_eq!((&added["validation_errors"], &added["rate_limited_until"]), (&json!([]), &Value::Null));
+    let mut told = Vec::new();
+    for status in [CertificateStatus::Failed, CertificateStatus::RateLimited, CertificateStatus::Active] {
+        assert!(fly.simulator.set_certificate_status("a", "www.example.com", status));
+        let (_, detail) = fly.get(HOST).await;
+        let code = detail["validation_errors"][0]["code"].as_str().unwrap_or_default().to_owned();
+        told.push((detail["status"].as_str().unwrap().to_owned(), code, detail["rate_limited_until"].is_string()));
+    }
+    let expected =
+        [("pending_validation", "validation_failed", false), ("pending_validation", "rate_limited", true), ("active", "", false)];
+    assert_eq!(told, expected.map(|(status, code, limited)| (status.to_owned(), code.to_owned(), limited)));
+}
+
 #[tokio::test]
 async fn a_certificate_that_was_brought_waits_for_the_proof_of_ownership() {
     let fly = Fly::new().await;

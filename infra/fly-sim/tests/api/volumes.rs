@@ -47,6 +47,7 @@ async fn a_volume_that_cannot_be_is_refused() {
         json!({ "name": "data", "region": "fra", "size_gb": 501 }),
         json!({ "name": "data", "region": "fra", "size_gb": 0 }),
         json!({ "name": "data", "region": "moon" }),
+        json!({ "name": "data", "region": "fra", "fstype": "xfs" }),
         json!({ "name": "data", "region": "fra", "compute": { "cpu_kind": "shared", "cpus": 3 } }),
     ];
     for body in bad {

@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use crate::records::{App, Certificate, CertificateStatus};
 
+/// How long nothing is tried after too many failures: five for a hostname within an hour (<https://letsencrypt.org/docs/rate-limits/>).
+const LIMITED: SignedDuration = SignedDuration::from_hours(1);
 /// How long a certificate lasts once it is issued.
 const LASTS: SignedDuration = SignedDuration::from_hours(90 * 24);
 
@@ -25,7 +27,7 @@ pub(super) fn detail(app: &App, certificate: &Certificate) -> Value {
     let active = certificate.status() == CertificateStatus::Active;
     json!({
         "hostname": certificate.hostname, "status": certificate.status().as_str(), "configured": active, "acme_requested": certificate.acme.is_some(),
-        "dns_provider": "", "certificates": entries(certificate), "validation_errors": [],
+        "dns_provider": "", "certificates": entries(certificate), "validation_errors": errors(certificate), "rate_limited_until": limited_until(certificate),
         "validation": {
             "dns_configured": active, "alpn_configured": active, "http_configured": active, "ownership_txt_configured": certificate.owned(),
         },
@@ -35,6 +37,26 @@ pub(super) fn detail(app: &App, certificate: &Certificate) -> Value {
             "ownership": { "name": format!("_fly-ownership.{base}"), "app_value": format!("app-{}", app.id), "org_value": "org-simulated" },
         },
     })
+}
+
+/// What went wrong at the last attempt. Fly's codes are not documented.
+fn errors(certificate: &Certificate) -> Vec<Value> {
+    let error = |code: &str, message: &str, remediation: &str| {
+        vec![json!({ "code": code, "message": message, "remediation": remediation, "timestamp": certificate.updated_at })]
+    };
+    match certificate.status() {
+        CertificateStatus::Failed => error(
+            "validation_failed",
+            "no challenge of the certificate authority could be answered",
+            "point the hostname's DNS at the app, or set the _acme-challenge record",
+        ),
+        CertificateStatus::RateLimited => error("rate_limited", "too many failed attempts for this hostname", "wait, and correct its DNS"),
+        CertificateStatus::PendingOwnership | CertificateStatus::PendingValidation | CertificateStatus::Active => Vec::new(),
+    }
+}
+
+fn limited_until(certificate: &Certificate) -> Option<Timestamp> {
+    (certificate.status() == CertificateStatus::RateLimited).then(|| certificate.updated_at + LIMITED)
 }
 
 /// The certificates of a hostname: the one that Fly has asked for, and the one that was brought.

@@ -9,6 +9,7 @@ use super::{lease, reach};
 use crate::api::query::{self, Params, body, nonce};
 use crate::api::refusal::Refusal;
 use crate::api::{Answer, Shared};
+use crate::conditions::UNREACHABLE;
 use crate::engine::stop_config;
 use crate::forms::{self, Bare, duration};
 use crate::records::{Machine, MachineState, Stopping};
@@ -61,14 +62,7 @@ pub(crate) async fn start(State(world): State<Shared>, Path(names): Names, heade
         let previous = machine.state;
         match previous {
             MachineState::Started => {}
-            MachineState::Stopped | MachineState::Suspended | MachineState::Failed => {
-                if let Some(want) = world.machine_wants(machine) {
-                    return Err(Refusal::no_room(want, None));
-                }
-                machine.launch = true;
-                machine.restarts.clear();
-                machine.enter(MachineState::Starting, world.event("start", "starting", "user", Value::Null));
-            }
+            MachineState::Stopped | MachineState::Suspended | MachineState::Failed => begin(world, machine, "user")?,
             MachineState::Replacing => return Err(Refusal::precondition("machine getting replaced, refusing to start")),
             MachineState::Stopping => return Err(Refusal::precondition("machine still active, refusing to start")),
             state => return Err(unable("start", state)),
@@ -77,6 +71,39 @@ pub(crate) async fn start(State(world): State<Shared>, Path(names): Names, heade
     })?;
     let new_host = if moving { world.ids.zone() } else { String::new() };
     Ok(Json(json!({ "previous_state": previous.as_str(), "migrated": moving, "new_host": new_host })))
+}
+
+fn begin(world: &World, machine: &mut Machine, source: &str) -> Answer<()> {
+    if let Some(want) = world.machine_wants(machine) {
+        return Err(Refusal::no_room(want, None));
+    }
+    machine.launch = true;
+    machine.restarts.clear();
+    machine.enter(MachineState::Starting, world.event("start", "starting", source, Value::Null));
+    Ok(())
+}
+
+/// Starts a machine that rests because a request came for it, as the proxy does. Returns whether it could.
+pub(crate) fn start_for_a_request(world: &Shared, id: &str) -> bool {
+    let started = world.change(|change| {
+        let tables = change.tables();
+        let rests = |machine: &&Machine| matches!(machine.state, MachineState::Stopped | MachineState::Suspended);
+        let found = tables.machine(id).filter(rests).filter(|machine| world.host_status(machine) != UNREACHABLE);
+        if found.is_none() {
+            return Ok(false);
+        }
+        let Some(machine) = change.machine(id) else { return Ok(false) };
+        machine.updated_at = world.now();
+        begin(world, machine, "flyd").map(|()| true)
+    });
+    let started = started.unwrap_or_else(|refusal| {
+        tracing::info!(machine = id, ?refusal, "a machine could not be started for a request");
+        false
+    });
+    if started {
+        world.kick(id);
+    }
+    started
 }
 
 pub(super) fn unable(verb: &str, state: MachineState) -> Refusal {

@@ -106,6 +106,10 @@ fn ordered(world: &World, app: String, app_id: String, asked: Create, origin: Op
     if let Some(guest) = &asked.compute {
         guest.validate()?;
     }
+    let fstype = asked.fstype.filter(|fstype| !fstype.is_empty()).unwrap_or_else(|| "ext4".to_owned());
+    if !["ext4", "raw"].contains(&fstype.as_str()) {
+        return Err(Refusal::invalid("fstype must be ext4 or raw"));
+    }
     let least = origin.as_ref().map(|origin| origin.size_gb);
     let size_gb = asked.size_gb.or(least).unwrap_or(DEFAULT_SIZE_GB);
     if least.is_some_and(|least| size_gb < least) {
@@ -135,7 +139,7 @@ fn ordered(world: &World, app: String, app_id: String, asked: Create, origin: Op
         )?,
         zone: world.ids.zone(),
         encrypted: asked.encrypted.unwrap_or(true),
-        fstype: asked.fstype.unwrap_or_else(|| "ext4".to_owned()),
+        fstype,
         attached: None,
         snapshot_retention,
         auto_backup_enabled: asked.auto_backup_enabled.unwrap_or(true),
