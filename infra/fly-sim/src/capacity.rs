@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 pub enum Capacity {
     /// No host of the region fits: 422, `insufficient_capacity`.
     NoCandidate,
+    /// Likewise, from another part of the platform: 503, `insufficient_capacity`. Fly's own client sends such a call three times more.
+    Unavailable,
     /// The region has none left: 409.
     NoCapacity,
     /// The chosen host lacks memory: 409.
@@ -29,8 +31,9 @@ pub enum Capacity {
 
 impl Capacity {
     /// Every way, in the order of the declaration.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoCandidate,
+        Self::Unavailable,
         Self::NoCapacity,
         Self::Memory,
         Self::Cpus,
@@ -46,7 +49,10 @@ impl Capacity {
     pub(crate) fn refusal(self, volume: Option<&str>) -> (u16, Value) {
         let reserve = "aborted: could not reserve resource for machine:";
         let text = match self {
-            Self::NoCandidate => return (422, json!({ "error": "could not find a candidate host", "status": "insufficient_capacity" })),
+            Self::NoCandidate | Self::Unavailable => {
+                let status = if self == Self::NoCandidate { 422 } else { 503 };
+                return (status, json!({ "error": "could not find a candidate host", "status": "insufficient_capacity" }));
+            }
             Self::VolumeHost => {
                 let text = format!(
                     "insufficient resources to create new machine with existing volume id '{}'",

@@ -66,6 +66,12 @@ pub(crate) fn signal(name: &str) -> Option<i32> {
     })
 }
 
+/// The number of a signal that ends a machine: a stop takes fewer than `signal` does.
+pub(crate) fn stop_signal(name: &str) -> Option<i32> {
+    let takes = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGKILL", "SIGUSR1", "SIGUSR2", "SIGTERM"].contains(&name);
+    signal(name).filter(|_| takes)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

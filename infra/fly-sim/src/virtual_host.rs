@@ -221,16 +221,25 @@ impl Host for VirtualHost {
         Ok(())
     }
 
-    async fn stop(&self, machine: &str, signal: i32, _timeout: Duration) -> Exit {
-        if self.lock().frozen.remove(machine).is_some() {
-            return Exit { signal: Some(9), ..Exit::default() };
-        }
-        if !self.lock().running.contains_key(machine) {
+    async fn stop(&self, machine: &str, signal: i32, timeout: Duration) -> Exit {
+        let (runs, frozen) = {
+            let inner = self.lock();
+            (inner.running.contains_key(machine), inner.frozen.contains_key(machine))
+        };
+        if !runs && !frozen {
             return Exit { code: Some(0), ..Exit::default() };
         }
-        pass(self.latencies.stop).await;
-        self.lock().running.remove(machine);
-        if signal == 9 { Exit { signal: Some(9), ..Exit::default() } } else { Exit { code: Some(0), ..Exit::default() } }
+        // What is frozen goes at once when it is only to go.
+        if runs || !timeout.is_zero() {
+            pass(self.latencies.stop).await;
+        }
+        let mut inner = self.lock();
+        inner.running.remove(machine);
+        if inner.frozen.remove(machine).is_some() || signal == 9 {
+            Exit { signal: Some(9), ..Exit::default() }
+        } else {
+            Exit { code: Some(0), ..Exit::default() }
+        }
     }
 
     async fn signal(&self, machine: &str, signal: i32) {

@@ -11,6 +11,7 @@ use http_body_util::BodyExt;
 use super::is_platform;
 use super::refusal::Refusal;
 use crate::calls::Call;
+use crate::records::App;
 use crate::script::Fault;
 use crate::world::World;
 
@@ -57,14 +58,30 @@ fn refuse(world: &World, action: &str, request: &Request) -> Option<Refusal> {
     }
     let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     // Macaroons come as `FlyV1`, other tokens as `Bearer`.
-    let fits = shown.and_then(|shown| shown.strip_prefix("Bearer ").or_else(|| shown.strip_prefix("FlyV1 "))) == Some(token);
-    (!fits).then(|| if is_platform(action) { Refusal::platform(StatusCode::UNAUTHORIZED, "Unauthorized") } else { Refusal::unauthorized() })
+    let shown = shown.and_then(|shown| shown.strip_prefix("Bearer ").or_else(|| shown.strip_prefix("FlyV1 ")));
+    if shown == Some(token) {
+        return None;
+    }
+    let now = world.now();
+    let good_for = |app: &&App| app.deploy_tokens.iter().any(|deploy| Some(deploy.token.as_str()) == shown && deploy.expires_at > now);
+    match world.read(|tables| tables.apps().find(good_for).map(|app| app.name.clone())) {
+        Some(app) if app_and_machine(request.uri().path()).0 == Some(&app) => None,
+        Some(_) if is_platform(action) => Some(Refusal::platform(StatusCode::FORBIDDEN, "Not authorized to access this app")),
+        Some(_) => Some(Refusal::new(StatusCode::FORBIDDEN, "permission_denied: unauthorized")),
+        None if is_platform(action) => Some(Refusal::platform(StatusCode::UNAUTHORIZED, "Unauthorized")),
+        None => Some(Refusal::unauthorized()),
+    }
+}
+
+/// The app and the machine that a path names.
+fn app_and_machine(path: &str) -> (Option<&str>, Option<&str>) {
+    let mut segments = path.split('/').skip_while(|segment| *segment != "apps").skip(1);
+    let app = segments.next();
+    (app, segments.next().filter(|segment| *segment == "machines").and_then(|_| segments.next()))
 }
 
 async fn limited(world: &World, action: &'static str, request: Request, next: Next, path: &str) -> Response {
-    let mut segments = path.split('/').skip_while(|segment| *segment != "apps").skip(1);
-    let app = segments.next();
-    let machine = segments.next().filter(|segment| *segment == "machines").and_then(|_| segments.next());
+    let (app, machine) = app_and_machine(path);
     if world.options.rate_limits && !world.limits.admit(action, app, machine, world.now()) {
         return Refusal::too_many_requests().into_response();
     }

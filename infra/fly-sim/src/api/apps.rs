@@ -1,16 +1,23 @@
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::query::{Params, body, platform_app, unknown_app};
 use super::refusal::Refusal;
 use super::{Answer, Shared};
-use crate::records::{App, MachineState, VolumeState};
+use crate::forms::go_duration;
+use crate::records::{App, DeployToken, MachineState, VolumeState};
 use crate::tables::{Change, Tables};
 use crate::world::World;
+
+/// How long a token lasts unless it is asked for less.
+const TWENTY_YEARS: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 #[derive(Deserialize)]
 struct Create {
@@ -100,12 +107,34 @@ pub(super) async fn remove(State(world): State<Shared>, Path(name): Path<String>
             app.secrets.clear();
             app.ips.clear();
             app.certificates.clear();
+            app.deploy_tokens.clear();
         }
         Ok::<_, Refusal>((destroy_machines(&world, change, &app_id), delete_volumes(&world, change, &app_id)))
     })?;
     machines.iter().for_each(|id| world.kick(id));
     volumes.iter().for_each(|id| world.move_volume_on(id));
     Ok(StatusCode::ACCEPTED)
+}
+
+#[derive(Deserialize)]
+struct Expiry {
+    expiry: Option<String>,
+}
+
+/// Makes a token that is good for this app alone, for twenty years unless the call says otherwise.
+pub(super) async fn deploy_token(State(world): State<Shared>, Path(name): Path<String>, bytes: Bytes) -> Answer<Json<Value>> {
+    let lasts = match body::<Expiry>(&bytes)?.expiry.filter(|expiry| !expiry.is_empty()) {
+        Some(expiry) => go_duration(&expiry).ok_or_else(|| Refusal::platform(StatusCode::BAD_REQUEST, "expiry must be a duration"))?,
+        None => TWENTY_YEARS,
+    };
+    let token = format!("fm2_{}{}", world.ids.nonce(), world.ids.nonce());
+    let expires_at = world.now().checked_add(lasts).unwrap_or(Timestamp::MAX);
+    world.change(|change| {
+        platform_app(change.tables(), &name)?;
+        let app = change.app(&name).ok_or_else(unknown_app)?;
+        app.deploy_tokens.push(DeployToken { token: token.clone(), expires_at });
+        Ok(Json(json!({ "token": token })))
+    })
 }
 
 fn destroy_machines(world: &World, change: &mut Change<'_>, app_id: &str) -> Vec<String> {

@@ -4,11 +4,12 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::query::{body, platform_app};
 use super::refusal::Refusal;
 use super::{Answer, Shared};
-use crate::records::{App, IpAssignment};
+use crate::records::IpAssignment;
 use crate::world::World;
 
 pub(super) async fn list(State(world): State<Shared>, Path(app): Path<String>) -> Answer<Json<Value>> {
@@ -20,14 +21,16 @@ struct Assign {
     r#type: Option<String>,
     region: Option<String>,
     service_name: Option<String>,
+    network: Option<String>,
 }
 
 pub(super) async fn assign(State(world): State<Shared>, Path(app): Path<String>, bytes: Bytes) -> Answer<Json<Value>> {
-    let Assign { r#type, region, service_name } = body(&bytes)?;
+    let Assign { r#type, region, service_name, network } = body(&bytes)?;
+    let network = network.filter(|network| !network.is_empty()).unwrap_or_else(|| "default".to_owned());
     let kind = r#type.unwrap_or_default();
     world.change(|change| {
         let app_now = platform_app(change.tables(), &app)?;
-        let ip = address(&world, app_now, &kind)?;
+        let ip = address(&world, &network, &kind)?;
         // One shared IPv4 and one IPv6 per app: a repeat is refused, and whoever asked again may take that as done.
         if matches!(kind.as_str(), "shared_v4" | "v6") && app_now.ips.iter().any(|ip| ip.kind == kind) {
             return Err(Refusal::platform(
@@ -36,7 +39,7 @@ pub(super) async fn assign(State(world): State<Shared>, Path(app): Path<String>,
             ));
         }
         let region = region.filter(|region| !region.is_empty()).unwrap_or_else(|| "global".to_owned());
-        let ip = IpAssignment { ip, kind, region, service_name: service_name.unwrap_or_default(), created_at: world.now() };
+        let ip = IpAssignment { ip, kind, region, service_name: service_name.unwrap_or_default(), network, created_at: world.now() };
         let answer = view(&ip);
         if let Some(app) = change.app(&app) {
             app.ips.push(ip);
@@ -46,13 +49,17 @@ pub(super) async fn assign(State(world): State<Shared>, Path(app): Path<String>,
 }
 
 /// Addresses of the ranges for documentation, so that a client that tried to reach one would reach nobody.
-fn address(world: &World, app: &App, kind: &str) -> Answer<String> {
+/// A Flycast address is of the network that callers are on, which is not the app's own unless they say so.
+fn address(world: &World, network: &str, kind: &str) -> Answer<String> {
     let drawn = world.ids.number();
     match kind {
         "shared_v4" => Ok("203.0.113.1".to_owned()),
         "v4" => Ok(format!("198.51.100.{}", drawn % 254 + 1)),
         "v6" => Ok(format!("2001:db8:{:x}:{:x}::1", drawn >> 16, drawn & 0xffff)),
-        "private_v6" => Ok(format!("fdaa:{:x}:{:x}:0:1::{:x}", app.number >> 16, app.number & 0xffff, drawn & 0xffff)),
+        "private_v6" => {
+            let prefix = hex::encode(&Sha256::digest(network.as_bytes())[..4]);
+            Ok(format!("fdaa:{}:{}:0:1::{:x}", &prefix[..4], &prefix[4..], drawn & 0xffff))
+        }
         other => Err(Refusal::platform(StatusCode::BAD_REQUEST, format!("invalid IP type \"{other}\""))),
     }
 }

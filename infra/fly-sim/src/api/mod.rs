@@ -39,6 +39,7 @@ pub const ACTIONS: &[&str] = &[
     "list_apps",
     "get_app",
     "delete_app",
+    "create_deploy_token",
     "create_machine",
     "list_machines",
     "get_machine",
@@ -121,6 +122,7 @@ fn endpoints() -> Vec<Endpoint> {
         Endpoint("list_apps", "/v1/apps", get(apps::list)),
         Endpoint("get_app", APP, get(apps::read)),
         Endpoint("delete_app", APP, delete(apps::remove)),
+        Endpoint("create_deploy_token", "/v1/apps/{app}/deploy_token", post(apps::deploy_token)),
         Endpoint("create_machine", MACHINES, post(create::create)),
         Endpoint("list_machines", MACHINES, get(read::list)),
         Endpoint("get_machine", MACHINE, get(read::get)),
@@ -190,7 +192,7 @@ pub(crate) fn is_reading(action: &str) -> bool {
 
 /// Whether an action is served by the upstream of apps, addresses and certificates, whose refusals have another form.
 pub(crate) fn is_platform(action: &str) -> bool {
-    ["_app", "_apps", "_ip", "_ips", "_certificate", "_certificates"].iter().any(|noun| action.ends_with(noun))
+    ["_app", "_apps", "_deploy_token", "_ip", "_ips", "_certificate", "_certificates"].iter().any(|noun| action.ends_with(noun))
 }
 
 pub(crate) fn router(world: &Shared) -> Router {

@@ -1,8 +1,12 @@
+use std::sync::Arc;
+
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::capacity::Capacity;
+use crate::world::World;
 
 /// A call that is refused, in Fly's words.
 ///
@@ -90,6 +94,6 @@ impl IntoResponse for Refusal {
     }
 }
 
-pub(crate) async fn unknown_route() -> (StatusCode, &'static str) {
-    (StatusCode::NOT_FOUND, "404 page not found")
+pub(crate) async fn unknown_route(State(world): State<Arc<World>>) -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, [("fly-request-id", world.ids.request(world.now(), "sim"))], "404 page not found")
 }

@@ -21,6 +21,9 @@ pub(crate) struct App {
     pub(crate) secrets_version: u64,
     pub(crate) ips: Vec<IpAssignment>,
     pub(crate) certificates: BTreeMap<String, Certificate>,
+    /// Tokens that are good for this app alone.
+    #[serde(default)]
+    pub(crate) deploy_tokens: Vec<DeployToken>,
 }
 
 impl App {
@@ -37,8 +40,15 @@ impl App {
             secrets_version: 0,
             ips: Vec::new(),
             certificates: BTreeMap::new(),
+            deploy_tokens: Vec::new(),
         }
     }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct DeployToken {
+    pub(crate) token: String,
+    pub(crate) expires_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,5 +65,8 @@ pub(crate) struct IpAssignment {
     pub(crate) kind: String,
     pub(crate) region: String,
     pub(crate) service_name: String,
+    /// The network that a `private_v6` is reached from.
+    #[serde(default)]
+    pub(crate) network: String,
     pub(crate) created_at: Timestamp,
 }

@@ -6,7 +6,7 @@ mod machine;
 mod snapshot;
 mod volume;
 
-pub(crate) use app::{App, IpAssignment, Secret};
+pub(crate) use app::{App, DeployToken, IpAssignment, Secret};
 pub(crate) use certificate::Certificate;
 pub use certificate::CertificateStatus;
 pub use machine::MachineState;

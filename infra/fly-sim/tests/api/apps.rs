@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use fly_sim::Options;
 use http::Method;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::harness::{Fly, image, machine, text};
@@ -96,13 +99,45 @@ async fn nothing_is_answered_without_the_token_but_the_regions() {
     assert_eq!(answer.status(), 401);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deploy_token_is_good_for_its_app_and_for_its_time() {
+    let fly = Fly::with(Default::default(), |options| Options { token: Some("secret".into()), ..options }).await;
+    let ask = async |token: &str, method: Method, path: &str, body: Value| {
+        let answer = fly.send(method, path, &[("authorization", &format!("Bearer {token}"))], body).await;
+        let status = answer.status().as_u16();
+        let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice::<Value>(&bytes).unwrap_or_default())
+    };
+    for app in ["a", "b"] {
+        ask("secret", Method::POST, "/v1/apps", json!({ "app_name": app, "org_slug": "personal" })).await;
+    }
+    let (status, made) = ask("secret", Method::POST, "/v1/apps/a/deploy_token", json!({ "expiry": "1h" })).await;
+    assert_eq!(status, 200);
+    let token = made["token"].as_str().unwrap();
+    let seen = async || {
+        let mut seen = Vec::new();
+        for path in ["/v1/apps/a/machines", "/v1/apps/a", "/v1/apps/b/machines", "/v1/apps/b", "/v1/orgs/personal/machines"] {
+            seen.push(ask(token, Method::GET, path, Value::Null).await.0);
+        }
+        seen.push(ask(token, Method::POST, "/v1/apps", json!({ "app_name": "c", "org_slug": "personal" })).await.0);
+        seen
+    };
+    assert_eq!(seen().await, [200, 200, 403, 403, 403, 403]);
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert_eq!(seen().await, [401; 6]);
+    assert_eq!(ask("secret", Method::POST, "/v1/apps/a/deploy_token", json!({ "expiry": "soon" })).await.0, 400);
+    assert_eq!(ask("secret", Method::POST, "/v1/apps/none/deploy_token", Value::Null).await.0, 404);
+}
+
 #[tokio::test]
 async fn what_is_no_endpoint_is_answered_as_by_fly() {
     let fly = Fly::new().await;
     assert_eq!(fly.get("/v1/nothing").await, (404, json!("404 page not found")));
     assert_eq!(fly.call(Method::PATCH, "/v1/apps", Value::Null).await.0, 404);
-    let answer = fly.send(Method::GET, "/v1/platform/regions", &[], Value::Null).await;
-    assert!(answer.headers().contains_key("fly-request-id"));
+    for (method, path) in [(Method::GET, "/v1/platform/regions"), (Method::GET, "/v1/nothing"), (Method::PATCH, "/v1/apps")] {
+        let answer = fly.send(method, path, &[], Value::Null).await;
+        assert!(answer.headers().contains_key("fly-request-id"), "{path}");
+    }
 }
 
 #[tokio::test]

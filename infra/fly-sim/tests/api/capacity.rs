@@ -20,6 +20,7 @@ async fn every_way_of_saying_that_there_is_no_room_can_be_scripted() {
     }
     let expected = [
         (422, "could not find a candidate host", "insufficient_capacity"),
+        (503, "could not find a candidate host", "insufficient_capacity"),
         (409, "aborted: no capacity", ""),
         (409, "aborted: could not reserve resource for machine: insufficient memory available to fulfill request", ""),
         (409, "aborted: could not reserve resource for machine: insufficient CPUs available to fulfill request", ""),

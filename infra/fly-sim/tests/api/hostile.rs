@@ -13,6 +13,7 @@ use crate::harness::{Fly, image};
 /// Methods and what follows `/v1/apps/a`, or the whole path after a `!`; `{m}` and `{v}` are a machine and a volume that are there.
 const ENDPOINTS: &[&str] = &[
     "GET ",
+    "POST /deploy_token",
     "GET /machines",
     "POST /machines",
     "GET /machines/{m}",
@@ -146,6 +147,7 @@ const NAMES: &[&str] = &[
     "files",
     "guest_path",
     "raw_value",
+    "expiry",
 ];
 
 fn value() -> impl Strategy<Value = Value> {

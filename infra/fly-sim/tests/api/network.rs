@@ -17,6 +17,18 @@ async fn addresses_are_assigned_once_each_listed_and_released() {
         assert_eq!(assign(kind).await.0, 422, "{kind}");
     }
     assert_eq!(assign("v5").await.0, 400);
+    let flycast = async |network: &str| {
+        let (status, answer) = fly.post(path, json!({ "type": "private_v6", "network": network })).await;
+        assert_eq!(status, 200);
+        answer["ip"].as_str().unwrap().to_owned()
+    };
+    let (ours, theirs) = (flycast("a").await, flycast("").await);
+    let prefix = |ip: &str| ip.split(':').take(3).map(str::to_owned).collect::<Vec<_>>();
+    assert_ne!(prefix(&ours), prefix(&theirs), "without a network it is reached from the organisation's, not from the app's own");
+    assert_eq!(prefix(&ours), prefix(&flycast("a").await));
+    for ip in fly.simulator.inventory().ips.iter().filter_map(|ip| ip.strip_prefix("a/fdaa")) {
+        assert_eq!(fly.delete(&format!("{path}/fdaa{ip}")).await.0, 204);
+    }
     assert_eq!(fly.get(path).await.1["ips"].as_array().unwrap().len(), 2);
     let six = six["ip"].as_str().unwrap();
     assert_eq!(fly.delete(&format!("{path}/{six}")).await, (204, Value::Null));

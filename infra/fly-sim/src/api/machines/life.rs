@@ -63,14 +63,20 @@ pub(crate) async fn start(State(world): State<Shared>, Path(names): Names, heade
         match previous {
             MachineState::Started => {}
             MachineState::Stopped | MachineState::Suspended | MachineState::Failed => begin(world, machine, "user")?,
-            MachineState::Replacing => return Err(Refusal::precondition("machine getting replaced, refusing to start")),
-            MachineState::Stopping => return Err(Refusal::precondition("machine still active, refusing to start")),
+            // Fly says it in two ways; here it is by whether its program still ran when it was told to end.
+            MachineState::Replacing if ran(machine) => return Err(Refusal::precondition("machine getting replaced, refusing to start")),
+            MachineState::Stopping if ran(machine) => return Err(Refusal::precondition("machine still active, refusing to start")),
             state => return Err(unable("start", state)),
         }
         Ok((previous, machine.moving))
     })?;
     let new_host = if moving { world.ids.zone() } else { String::new() };
     Ok(Json(json!({ "previous_state": previous.as_str(), "migrated": moving, "new_host": new_host })))
+}
+
+/// Whether a machine was started before it came into the state it is in.
+fn ran(machine: &Machine) -> bool {
+    machine.events.iter().rev().nth(1).is_some_and(|event| event.status == MachineState::Started.as_str())
 }
 
 fn begin(world: &World, machine: &mut Machine, source: &str) -> Answer<()> {
@@ -121,7 +127,12 @@ struct Stop {
 /// Stops a machine, with the signal and time-out of the call or of its configuration.
 pub(crate) async fn stop(State(world): State<Shared>, Path(names): Names, headers: HeaderMap, bytes: Bytes) -> Answer<Json<Value>> {
     let Stop { signal, timeout } = body(&bytes)?;
-    let signal = if signal.as_str() == Some("") || signal.is_null() { None } else { Some(signal_number(&signal)?) };
+    let signal = match &signal {
+        Value::Null => None,
+        Value::String(name) if name.is_empty() => None,
+        Value::String(name) => Some(forms::stop_signal(name).ok_or_else(|| Refusal::invalid(format!("invalid signal {name}")))?),
+        other => Some(signal_number(other)?),
+    };
     reach::host(&world, &names.0, &names.1).await?;
     act_later(&world, &names, nonce(&headers), |world, machine| {
         match machine.state {
