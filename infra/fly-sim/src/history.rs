@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(at(10), [1, 7, 9]);
         assert_eq!(at(29), [2, 7, 9]);
         assert_eq!(at(30), [3, 9]);
-        history.push("c".to_owned(), Some(Box::new(8)), second(81));
+        history.push("c".to_owned(), Some(Box::new(8)), second(95));
         assert_eq!(history.at(second(15), &table), [&3, &8], "what changed more than a minute ago is forgotten");
     }
 }

@@ -8,6 +8,7 @@ mod certificates;
 mod chance;
 mod durable;
 mod faults;
+mod fly_go;
 mod harness;
 mod hostile;
 mod hosts;
