@@ -15,6 +15,9 @@ use crate::support::{MACHINE, boot, eventually, lives, open};
 const HOST_TO_KILL: &str = "FLY_SIM_TEST_HOST_TO_KILL";
 const DRAINS: &str = "echo begun >> data/story; while read line; do :; done; echo drained >> data/story";
 
+/// A shell that stays one: while it became another program, its environment would name no machine for a moment.
+const SLEEPS: &str = "sleep 1000; :";
+
 fn on_volume() -> Value {
     json!({"mounts": [{"volume": "vol_1", "path": "/data"}]})
 }
@@ -142,7 +145,7 @@ async fn a_process_whose_start_time_is_not_the_recorded_one_is_left_alone() {
 #[tokio::test]
 async fn the_processes_of_the_folder_that_this_one_was_copied_from_are_left_alone() {
     let [original, copy] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let (child, record) = Stranger::in_machine(original.path(), "sleep 1000");
+    let (child, record) = Stranger::in_machine(original.path(), SLEEPS);
     let processes = open(copy.path());
     for _ in 0..2 {
         leave(copy.path(), &record);
@@ -168,7 +171,7 @@ async fn a_process_recorded_in_another_boot_of_the_kernel_is_left_alone() {
 #[tokio::test]
 async fn a_destroyed_machine_takes_its_predecessor_with_it() {
     let folder = tempfile::tempdir().unwrap();
-    let (child, record) = Stranger::in_machine(folder.path(), "sleep 1000");
+    let (child, record) = Stranger::in_machine(folder.path(), SLEEPS);
     leave(folder.path(), &record);
     open(folder.path()).destroy(MACHINE).await;
     assert!(!lives(child.pid()));
