@@ -7,7 +7,6 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::STAND_IN;
-use crate::household::answers;
 use crate::support::{PATIENCE, Platform, command, processes_of, start, until_no_process};
 
 /// Whether every file was copied: in a folder in use, one may go between its listing and its turn.
@@ -21,7 +20,7 @@ async fn with_an_instance(data: &Path) -> (Platform, String) {
     let created = platform.create("demo", json!({})).await;
     let running = platform.settled(created["instance"]["id"].as_str().unwrap(), "running", PATIENCE).await;
     let address = running["address"].as_str().unwrap().to_owned();
-    answers(&platform, &address).await;
+    platform.until_it_answers(&address).await;
     (platform, address)
 }
 
@@ -45,13 +44,13 @@ async fn a_copy_is_refused_if_it_was_made_in_use_and_comes_up_if_it_was_made_at_
         assert!(said.contains("is a copy of") && said.contains("was made while Rockpool ran there"), "{said}");
     }
     assert_eq!(running_in(&original), before, "what ran in the original runs on");
-    answers(&platform, &address).await;
+    platform.until_it_answers(&address).await;
     platform.end();
     until_no_process(&original).await;
 
     assert!(copy(&original, &at_rest));
     let mut copied = start(&at_rest, &STAND_IN[..2]);
-    answers(&copied, &address).await;
+    copied.until_it_answers(&address).await;
     copied.end();
     until_no_process(&at_rest).await;
 }
@@ -74,7 +73,7 @@ async fn what_runs_in_the_original_is_not_touched_by_a_platform_on_a_copy() {
     let (_, port) = second.address.rsplit_once(':').unwrap();
     let edge: u16 = port.parse::<u16>().unwrap() + 1;
     let (host, _) = address.rsplit_once(':').unwrap();
-    answers(&second, &format!("{host}:{edge}")).await;
+    second.until_it_answers(&format!("{host}:{edge}")).await;
     assert_eq!(running_in(&original), before, "what ran in the original runs on");
     assert!(running_in(&copied).len() == 2 && running_in(&copied).iter().all(|id| !before.contains(id)));
     second.end();

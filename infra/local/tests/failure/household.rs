@@ -113,7 +113,7 @@ impl Household {
         }
         for instance in &self.wanted {
             let running = platform.settled(instance, "running", PATIENCE).await;
-            answers(platform, running["address"].as_str().expect("it has an address")).await;
+            platform.until_it_answers(running["address"].as_str().expect("it has an address")).await;
         }
         for instance in &self.unwanted {
             let path = format!("/v1/instances/{instance}");
@@ -154,20 +154,6 @@ fn programs(data: &Path, others: &[u32]) -> [usize; 3] {
     let there: Vec<_> = processes_of(data).into_iter().filter(|(id, _)| !others.contains(id)).collect();
     let count = |what: &str| there.iter().filter(|(_, line)| line.contains(what)).count();
     [there.len().div_ceil(2), count(" supervisor"), count(" stand-in")]
-}
-
-/// Waits until the gateway at an instance's address is ready.
-pub(crate) async fn answers(platform: &Platform, address: &str) {
-    let health = format!("{address}/health?until=ready&timeout=20");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let status = platform.page(&health, None).await.status();
-        if status == StatusCode::OK {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{address} answers {status}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// Sends a request; none if there was no answer.

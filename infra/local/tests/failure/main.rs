@@ -1,4 +1,4 @@
-//! The platform as real processes, when it is cut off, frozen, out of room, or copied, and when its provider has a bad day: all ends
+//! The platform as real processes, when it is cut off, frozen or copied, and when its provider has a bad day: all ends
 //! well or is refused in one clear line, and no process is left over or ended that was not the platform's own.
 //!
 //! One program, because the freeze has to outlast a lease: the other tests run meanwhile.
@@ -8,11 +8,9 @@ mod bystander;
 mod copied_folder;
 mod dice;
 mod frozen;
-mod full_disk;
 mod household;
 mod power_cut;
 mod remains;
-mod small_disk;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -132,6 +132,20 @@ impl Platform {
         request.send().await.expect("the instance answers")
     }
 
+    /// Waits until the gateway at an instance's address is ready.
+    pub(crate) async fn until_it_answers(&self, address: &str) {
+        let health = format!("{address}/health?until=ready&timeout=20");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.page(&health, None).await.status();
+            if status == StatusCode::OK {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{address} answers {status}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Ends the platform at once, as a power cut would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it runs");

@@ -1,4 +1,8 @@
-//! A disk that runs full: it is said in one line, and nothing is lost.
+//! A disk that runs full: it is said in one line, and nothing is lost. It is a small one of the test's own, which takes the right to mount.
+
+mod small_disk;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::fs::File;
 use std::process::Stdio;
@@ -7,10 +11,11 @@ use std::time::{Duration, Instant};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::STAND_IN;
-use crate::household::answers;
 use crate::small_disk::SmallDisk;
 use crate::support::{PATIENCE, Platform, command, started, until_no_process};
+
+/// The built-in gateway, and ports of the system's choosing.
+const STAND_IN: [&str; 4] = ["--gateway", "stand-in", "--port", "0"];
 
 /// The platform on the disk; what it says of errors goes to a file elsewhere.
 fn start(disk: &SmallDisk, arguments: &[&str], errors: &File) -> Platform {
@@ -43,7 +48,7 @@ async fn a_full_disk_is_said_in_one_line_and_nothing_is_lost() {
     let (status, refused) =
         platform.call(Method::POST, "/v1/instances", Some(json!({ "name": "third", "plan": "pro", "region": "fra" }))).await;
     assert!(status.is_server_error() && refused["type"].is_string(), "what cannot be kept is not accepted: {status} {refused}");
-    answers(&platform, &address).await;
+    platform.until_it_answers(&address).await;
     let said = lines();
     assert!(said.len() == 1 && said[0].contains(" is full ("), "{said:?}");
     platform.kill();
@@ -60,7 +65,7 @@ async fn a_full_disk_is_said_in_one_line_and_nothing_is_lost() {
     assert_eq!(ended["state"], "succeeded", "{ended}");
     for instance in [first, second["instance"]["id"].as_str().unwrap()] {
         let running = platform.settled(instance, "running", PATIENCE).await;
-        answers(&platform, running["address"].as_str().unwrap()).await;
+        platform.until_it_answers(running["address"].as_str().unwrap()).await;
     }
 
     // It also goes on without another start.
