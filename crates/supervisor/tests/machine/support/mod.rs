@@ -79,14 +79,18 @@ impl Plan {
             std::fs::create_dir_all(self.place("/etc/rockpool")).unwrap();
             std::fs::write(self.place(names::CONFIG), config.to_string()).unwrap();
         }
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rockpool-supervisor"));
+        self.boot_by(Command::new(env!("CARGO_BIN_EXE_rockpool-supervisor")), Some(self.root.path()))
+    }
+
+    /// Boots the machine by a command whose process becomes the supervisor, with the machine's folders below a root.
+    pub(crate) fn boot_by(&self, mut command: Command, root: Option<&Path>) -> Machine {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env(names::LISTEN, "127.0.0.1:0")
             .env(names::METRICS_LISTEN, "127.0.0.1:0")
             .env(names::GATEWAY_PORT, self.gateway_port.to_string())
-            .env(names::ROOT, self.root.path())
+            .envs(root.map(|root| (names::ROOT, root)))
             .env(names::INSTANCE, INSTANCE)
             .env(names::FAMILY, self.family.as_str())
             .env(names::VERSION, &gateway::pin(self.family).version)
