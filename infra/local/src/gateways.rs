@@ -14,6 +14,10 @@ use image::{Bar, InstallError};
 
 use crate::arguments::GatewayChoice;
 
+/// What lies between an attempt to fetch a gateway that failed and the next. It doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// The gateways on this machine. Clones share the knowledge of what is being fetched.
 #[derive(Clone)]
 pub struct Gateways {
@@ -49,7 +53,7 @@ impl Gateways {
         })
     }
 
-    /// Begins to fetch the pinned release of a family, unless it is here or on its way.
+    /// Begins to fetch the pinned release of a family, unless it is here or on its way, and goes on until it is here: a machine may wait.
     pub(crate) fn fetch(&self, family: Family) {
         let home = home(&self.folder, family);
         if image::installed(family, &home).is_some() || !self.fetching().insert(family) {
@@ -58,17 +62,39 @@ impl Gateways {
         let gateways = self.clone();
         std::thread::spawn(move || {
             let release = gateway::pin(family).release();
-            let outcome = image::install(family, &home, &mut Bar::new(release.to_string()));
+            let install = || image::install(family, &home, &mut Bar::new(release.to_string()));
+            let outcome = persist(install, |error, pause| {
+                eprintln!("{release} could not be fetched: {error}. It is tried again in {} s.", pause.as_secs());
+                std::thread::sleep(pause);
+            });
             gateways.fetching().remove(&family);
             match outcome {
                 Ok(_) => println!("{release} is here."),
-                Err(error) => eprintln!("{release} could not be fetched: {error}. It is tried again when a machine wants it."),
+                Err(error) => eprintln!("{release} cannot be fetched: {error}."),
             }
         });
     }
 
     fn fetching(&self) -> std::sync::MutexGuard<'_, HashSet<Family>> {
         self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tries again and again until something is installed, with pauses that `pause` makes. Only what no time heals ends it.
+fn persist<T>(
+    mut install: impl FnMut() -> Result<T, InstallError>,
+    mut pause: impl FnMut(&InstallError, Duration),
+) -> Result<T, InstallError> {
+    let mut next = FIRST_PAUSE;
+    loop {
+        match install() {
+            Err(error @ (InstallError::Unsupported { .. } | InstallError::Foreign { .. } | InstallError::LockfileMismatch { .. })) => {
+                return Err(error);
+            }
+            Err(error) => pause(&error, next),
+            installed => return installed,
+        }
+        next = LONGEST_PAUSE.min(next * 2);
     }
 }
 
@@ -100,4 +126,33 @@ pub(crate) fn become_gateway(folder: &Path, family: Family, arguments: &[String]
     let error = Command::new(program).args(first).args(arguments).exec();
     eprintln!("{program} could not be started: {error}");
     ExitCode::FAILURE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a fetch comes to whose attempts end like this, and its pauses in seconds.
+    fn fetched(mut attempts: Vec<Result<&'static str, InstallError>>) -> (Result<&'static str, String>, Vec<u64>) {
+        let mut pauses = Vec::new();
+        attempts.reverse();
+        let outcome = persist(|| attempts.pop().expect("no more than these attempts"), |_, pause| pauses.push(pause.as_secs()));
+        assert!(attempts.is_empty(), "it was given up");
+        (outcome.map_err(|error| error.to_string()), pauses)
+    }
+
+    #[test]
+    fn a_download_that_breaks_off_is_tried_again_until_it_is_here() {
+        let broken = || Err(InstallError::RegistryUnreachable { said: "ECONNRESET".to_owned() });
+        let attempts = (0..6).map(|_| broken()).chain([Ok("here")]).collect();
+        assert_eq!(fetched(attempts), (Ok("here"), vec![5, 10, 20, 40, 60, 60]));
+        // Whoever reads the line can install it meanwhile.
+        assert_eq!(fetched(vec![Err(InstallError::NpmMissing), Ok("here")]), (Ok("here"), vec![5]));
+    }
+
+    #[test]
+    fn what_no_time_heals_is_said_at_once() {
+        let (outcome, pauses) = fetched(vec![Err(InstallError::Foreign { into: "x".into() })]);
+        assert!(outcome.is_err_and(|said| said.contains("holds something else")) && pauses.is_empty());
+    }
 }
