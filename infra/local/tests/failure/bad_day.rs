@@ -1,14 +1,17 @@
 //! The provider at its worst: limits, lost and late answers, lists that lag, full regions, crashes.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use crate::STAND_IN;
+use crate::bystander::Bystanders;
 use crate::remains::Remains;
-use crate::support::{Platform, start, until_no_process};
+use crate::support::{Platform, command, started};
 
 /// How long five instances may take for their whole lives.
 const A_DAY: Duration = Duration::from_secs(110);
@@ -18,24 +21,37 @@ async fn on_a_bad_day_every_operation_ends_and_nothing_is_left_over() {
     let seed = crate::dice::asked("ROCKPOOL_SEED").unwrap_or(7);
     eprintln!("ROCKPOOL_SEED={seed} cargo test -p local --test failure bad_day -- --nocapture");
     let data = tempfile::tempdir().unwrap();
-    let faults = format!("bad-day:{seed}");
-    let mut platform = start(data.path(), &[&STAND_IN[..], &["--faults", &faults]].concat());
+    let mut bystanders = Bystanders::beside(data.path());
+    let (mut platform, said) = start_with(data.path(), &format!("bad-day:{seed}"));
     let evening = Instant::now() + A_DAY;
 
-    join_all((0..5).map(|number| live(&platform, number, evening))).await;
+    let came_up = join_all((0..5).map(|number| live(&platform, number, evening))).await;
+    assert!(came_up.contains(&true), "no instance came up, so that nothing but refusals was seen");
     let left = Remains::of(data.path());
     assert!(left.apps.is_empty() && left.secrets.is_empty(), "{left:?}");
-    platform.until_no_process().await;
+    bystanders.are_left_alone(data.path()).await;
     platform.end();
-    until_no_process(data.path()).await;
+    let said = std::fs::read_to_string(said.path()).unwrap();
+    let faults = said.lines().filter(|line| line.contains("a fault happens")).count();
+    assert!(faults > 0, "nothing went wrong all day: {said}");
+    bystanders.are_left_alone(data.path()).await;
 }
 
-/// One instance from its creation to its end. Every second one is deleted before it has settled.
-async fn live(platform: &Platform, number: usize, evening: Instant) {
+/// The platform with faults, and the file to which its provider says what goes wrong.
+pub(crate) fn start_with(data: &Path, faults: &str) -> (Platform, NamedTempFile) {
+    let said = NamedTempFile::new().unwrap();
+    let mut program = command(data, &[&STAND_IN[..], &["--faults", faults]].concat());
+    program.env("ROCKPOOL_LOG", "warn,fly_sim=info").env("NO_COLOR", "1").stderr(said.reopen().unwrap());
+    (started(program, data), said)
+}
+
+/// One instance from its creation to its end, and whether it came up. Every second one is deleted before it has settled.
+async fn live(platform: &Platform, number: usize, evening: Instant) -> bool {
     let created = platform.create(&format!("bad-{number}"), json!({ "plan": "team" })).await;
     let instance = created["instance"]["id"].as_str().unwrap();
+    let mut came_up = false;
     if number % 2 == 0 {
-        ended(platform, &created, evening).await;
+        came_up = ended(platform, &created, evening).await["state"] == "succeeded";
         for verb in ["restart", "stop", "start"] {
             let body = (verb == "restart").then(|| json!({ "scope": "machine" }));
             let (status, answer) = platform.call(Method::POST, &format!("/v1/instances/{instance}/{verb}"), body).await;
@@ -55,6 +71,7 @@ async fn live(platform: &Platform, number: usize, evening: Instant) {
     assert!(same || deleted["state"] == "succeeded", "{deleted}");
     let path = format!("/v1/instances/{instance}");
     assert_eq!(platform.call(Method::GET, &path, None).await.0, StatusCode::NOT_FOUND);
+    came_up
 }
 
 /// Waits until an operation has ended, if the answer names one.

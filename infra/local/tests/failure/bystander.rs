@@ -1,6 +1,9 @@
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::support::{PATIENCE, processes_of};
 
 /// Processes of somebody else that look like a machine's: the same command line, and either its folder or its name in the environment.
 pub(crate) struct Bystanders([Child; 2]);
@@ -19,6 +22,17 @@ impl Bystanders {
 
     pub(crate) fn ids(&self) -> [u32; 2] {
         self.0.each_ref().map(Child::id)
+    }
+
+    /// Waits until nothing else runs in the folder, and fails if any of them was ended.
+    pub(crate) async fn are_left_alone(&mut self, data: &Path) {
+        let others = || processes_of(data).into_iter().filter(|(id, _)| !self.ids().contains(id)).collect::<Vec<_>>();
+        let deadline = Instant::now() + PATIENCE;
+        while !others().is_empty() {
+            assert!(Instant::now() < deadline, "left over: {:?}", others());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        self.are_unharmed();
     }
 
     /// Fails if any of them was ended.

@@ -7,6 +7,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use crate::STAND_IN;
+use crate::bystander::Bystanders;
 use crate::support::{PATIENCE, Platform, command, processes_of, start, until_no_process};
 
 /// Whether every file was copied: in a folder in use, one may go between its listing and its turn.
@@ -34,6 +35,7 @@ async fn a_copy_is_refused_if_it_was_made_in_use_and_comes_up_if_it_was_made_at_
     let folder = tempfile::tempdir().unwrap();
     let [original, in_use, at_rest] = ["original", "in-use", "at-rest"].map(|name| folder.path().join(name));
     let (mut platform, address) = with_an_instance(&original).await;
+    let mut bystanders = Bystanders::beside(&original);
     let before = running_in(&original);
     copy(&original, &in_use);
 
@@ -46,13 +48,14 @@ async fn a_copy_is_refused_if_it_was_made_in_use_and_comes_up_if_it_was_made_at_
     assert_eq!(running_in(&original), before, "what ran in the original runs on");
     platform.until_it_answers(&address).await;
     platform.end();
-    until_no_process(&original).await;
+    bystanders.are_left_alone(&original).await;
 
     assert!(copy(&original, &at_rest));
+    let mut bystanders = Bystanders::beside(&at_rest);
     let mut copied = start(&at_rest, &STAND_IN[..2]);
     copied.until_it_answers(&address).await;
     copied.end();
-    until_no_process(&at_rest).await;
+    bystanders.are_left_alone(&at_rest).await;
 }
 
 #[tokio::test]
@@ -60,6 +63,7 @@ async fn what_runs_in_the_original_is_not_touched_by_a_platform_on_a_copy() {
     let folder = tempfile::tempdir().unwrap();
     let [original, copied] = ["original", "copied"].map(|name| folder.path().join(name));
     let (mut first, address) = with_an_instance(&original).await;
+    let mut bystanders = Bystanders::beside(&original);
     let before = running_in(&original);
     copy(&original, &copied);
     // Somebody insists, by taking out what the refusals go by: the port in the addresses, and that the folder was in use.
@@ -82,7 +86,7 @@ async fn what_runs_in_the_original_is_not_touched_by_a_platform_on_a_copy() {
     assert_eq!(running_in(&original), before, "what ran in the original runs on");
     assert_eq!(first.page(&format!("{address}/health"), None).await.status(), StatusCode::OK);
     first.end();
-    until_no_process(&original).await;
+    bystanders.are_left_alone(&original).await;
 }
 
 /// A port of which the next is free too, as likely as not to stay so.

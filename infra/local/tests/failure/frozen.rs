@@ -5,8 +5,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::STAND_IN;
+use crate::bystander::Bystanders;
 use crate::household::Household;
-use crate::support::{Platform, start, until_no_process};
+use crate::support::{Platform, start};
 
 /// A lease is 150 s. Nothing shortens it for a test: what is shown here is what the program does that people run.
 const LONGER_THAN_A_LEASE: Duration = Duration::from_secs(153);
@@ -14,10 +15,11 @@ const LONGER_THAN_A_LEASE: Duration = Duration::from_secs(153);
 #[tokio::test]
 async fn after_a_freeze_of_more_than_a_lease_all_goes_on_and_nothing_runs_twice() {
     let data = tempfile::tempdir().unwrap();
+    let mut bystanders = Bystanders::beside(data.path());
     let mut platform = start(data.path(), &STAND_IN);
     let mut household = Household::default();
     (0..2).for_each(|_| household.want_another());
-    household.is_served(&mut platform, data.path(), &[]).await;
+    household.is_served(&mut platform, data.path(), &bystanders.ids()).await;
 
     // One is being deleted and two are being made while the time stands still.
     let old = household.wanted.first().cloned().unwrap();
@@ -31,9 +33,9 @@ async fn after_a_freeze_of_more_than_a_lease_all_goes_on_and_nothing_runs_twice(
     };
     household.ask(&mut platform, freeze).await;
 
-    household.is_served(&mut platform, data.path(), &[]).await;
+    household.is_served(&mut platform, data.path(), &bystanders.ids()).await;
     household.give_up_everything();
-    household.is_served(&mut platform, data.path(), &[]).await;
+    household.is_served(&mut platform, data.path(), &bystanders.ids()).await;
     platform.end();
-    until_no_process(data.path()).await;
+    bystanders.are_left_alone(data.path()).await;
 }

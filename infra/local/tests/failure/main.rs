@@ -10,6 +10,7 @@ mod dice;
 mod frozen;
 mod household;
 mod power_cut;
+mod regional_outage;
 mod remains;
 #[path = "../support/mod.rs"]
 mod support;
