@@ -14,12 +14,15 @@ pub struct Arguments {
     pub platform: PlatformArguments,
 }
 
+/// The highest port of the API: the one after it has to be one too (RFC 6335, section 6).
+const HIGHEST_PORT: i64 = 65_534;
+
 /// How the platform runs.
 #[derive(Debug, Clone, Args)]
 pub struct PlatformArguments {
     /// Port of the API; instances are reached at the one after it. A data folder keeps its port, because the addresses of its
     /// instances contain it [default: 8080].
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(..=HIGHEST_PORT))]
     pub port: Option<u16>,
     /// Folder that holds everything.
     #[arg(long, default_value = ".rockpool")]
@@ -76,6 +79,15 @@ mod tests {
     fn faults(arguments: &[&str]) -> Result<Option<String>, String> {
         let parsed = Arguments::try_parse_from(["rockpool-local"].iter().chain(arguments));
         parsed.map(|parsed| parsed.platform.faults.map(|faults| faults.to_string())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_port_leaves_room_for_the_one_after_it() {
+        let port = |text: &str| Arguments::try_parse_from(["rockpool-local", "--port", text]).map(|parsed| parsed.platform.port);
+        assert_eq!(port("65534").unwrap(), Some(65_534));
+        assert_eq!(port("0").unwrap(), Some(0), "any");
+        let refused = port("65535").unwrap_err().to_string();
+        assert!(refused.contains("invalid value '65535' for '--port <PORT>'") && refused.contains("65534"), "{refused}");
     }
 
     #[test]

@@ -14,6 +14,12 @@ pub enum StartError {
         /// Whether it is the second one, that of the instances.
         instances: bool,
     },
+    /// The highest port there is: the instances need the one after it.
+    #[error("port {port} is the last one, and instances are reached at the one after that of the API; choose a lower one with --port")]
+    NoNextPort {
+        /// The port.
+        port: u16,
+    },
     /// Any of its parts.
     #[error("{part} could not be started")]
     Part {

@@ -173,7 +173,7 @@ impl Folder {
     /// If the wish does not fit what is recorded.
     pub(crate) fn port(&self, asked: Option<u16>) -> Result<u16, FolderError> {
         match (asked, self.label()?) {
-            (Some(asked), Some(label)) if asked != 0 && asked + 1 != label.instances_port => {
+            (Some(asked), Some(label)) if asked != 0 && asked.checked_add(1) != Some(label.instances_port) => {
                 Err(FolderError::OtherPort { folder: self.root.clone(), recorded: label.instances_port })
             }
             (_, Some(label)) => Ok(label.instances_port - 1),

@@ -152,7 +152,8 @@ async fn listen(port: u16) -> Result<(TcpListener, TcpListener), StartError> {
         })
     };
     if port != 0 {
-        return Ok((bind(port, false).await?, bind(port + 1, true).await?));
+        let next = port.checked_add(1).ok_or(StartError::NoNextPort { port })?;
+        return Ok((bind(port, false).await?, bind(next, true).await?));
     }
     // Any two neighbours will do.
     loop {
