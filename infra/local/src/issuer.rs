@@ -79,24 +79,28 @@ impl Issuer {
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ed_der(&self.pkcs8)).map_err(starting("a bearer token"))
     }
 
-    /// The token of this machine's owner: the one that was printed before while it has some days left, otherwise a new one.
-    pub(crate) fn owner_token(&self, folder: &Folder) -> Result<String, StartError> {
+    /// The token of this machine's owner, and until when it is good: the one that was printed before while it has some days left, otherwise
+    /// a new one.
+    pub(crate) fn owner_token(&self, folder: &Folder) -> Result<(String, Timestamp), StartError> {
         const FILE: &str = "token";
         let kept = folder.read(FILE)?.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| text.trim().to_owned());
-        if let Some(token) = kept.filter(|token| self.is_fresh(token)) {
-            return Ok(token);
+        if let Some(token) = kept
+            && let Some(until) = self.good_until(&token).filter(|until| *until > Timestamp::now() + LEAST_LEFT)
+        {
+            return Ok((token, until));
         }
         let token = self.token("owner", "You", LIFETIME)?;
         folder.write_private(FILE, format!("{token}\n").as_bytes())?;
-        Ok(token)
+        let until = self.good_until(&token).ok_or_else(|| starting("a bearer token")("it does not say until when it is good"))?;
+        Ok((token, until))
     }
 
-    /// Whether a token is ours and has some days left. The folder's owner wrote it: its signature is checked when it is used.
-    fn is_fresh(&self, token: &str) -> bool {
-        let claims = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-        let Some(claims) = claims.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) else { return false };
-        let until = claims["exp"].as_i64().unwrap_or_default();
-        claims["iss"] == self.issuer.as_str() && until > (Timestamp::now() + LEAST_LEFT).as_second()
+    /// Until when a token is good, if it is ours. The folder's owner wrote it: its signature is checked when it is used.
+    fn good_until(&self, token: &str) -> Option<Timestamp> {
+        let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+        let claims: Value = serde_json::from_slice(&claims).ok()?;
+        let until = Timestamp::from_second(claims["exp"].as_i64()?).ok()?;
+        (claims["iss"] == self.issuer.as_str()).then_some(until)
     }
 
     /// Discovery and keys, below [`PATH`].
@@ -121,5 +125,31 @@ impl Issuer {
 
     fn key_id(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.public[..8])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_kept_while_it_has_days_left_and_says_until_when_it_is_good() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::open(root.path(), false).unwrap();
+        let issuer = Issuer::open(&folder, "http://127.0.0.1:8080").unwrap();
+        let days_left = |until: Timestamp| until.duration_since(Timestamp::now()).as_hours().div_euclid(24) + 1;
+        let (first, until) = issuer.owner_token(&folder).unwrap();
+        assert_eq!(days_left(until), 30);
+        assert_eq!(issuer.owner_token(&folder).unwrap(), (first, until));
+
+        for (left, kept) in [(8, true), (7, false)] {
+            let old = issuer.token("owner", "You", SignedDuration::from_hours(left * 24)).unwrap();
+            folder.write_private("token", old.as_bytes()).unwrap();
+            let (token, until) = issuer.owner_token(&folder).unwrap();
+            assert_eq!((token == old, days_left(until)), (kept, if kept { left } else { 30 }), "{left} days left");
+        }
+        let elsewhere = Issuer::open(&folder, "http://127.0.0.1:9000").unwrap();
+        let before = issuer.owner_token(&folder).unwrap().0;
+        assert_ne!(elsewhere.owner_token(&folder).unwrap().0, before, "it names another issuer");
     }
 }

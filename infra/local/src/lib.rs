@@ -76,7 +76,8 @@ async fn serve_until_signal(arguments: &PlatformArguments, program: PathBuf) -> 
         println!("  Faults   {faults} (`--faults {faults}` brings the same again)");
     }
     println!("  Token    {}", platform.token);
-    println!("           (good for 30 days; also in {}/token)\n", arguments.data.display());
+    let until = platform.token_until.strftime("%Y-%m-%d %H:%M UTC");
+    println!("           (good until {until}; also in {}/token)\n", arguments.data.display());
     println!("Ctrl-C ends it; instances that are wanted running come back with the next start.");
     // Only now, so that its progress does not run through the lines above.
     platform.fetch();

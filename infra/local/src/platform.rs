@@ -12,6 +12,7 @@ use flow_runner::FlowRunner;
 use flows::Deployment;
 use health_checker::{HealthChecker, Probe};
 use identity::Verifier;
+use jiff::Timestamp;
 use notifier::Notifier;
 use secrecy::ExposeSecret;
 use shell::{
@@ -42,6 +43,8 @@ pub struct Platform {
     pub address: String,
     /// A bearer token of this machine's owner.
     pub token: String,
+    /// Until when the token is good.
+    pub token_until: Timestamp,
     /// Mints tokens for others.
     pub issuer: Issuer,
     /// What the machines run.
@@ -116,8 +119,8 @@ impl Platform {
         });
         parts.start_workers(&stop, &tasks).await?;
         tasks.spawn(disk::watch(folder.path("."), stop.clone()));
-        let token = issuer.owner_token(&folder)?;
-        Ok(Self { address, token, issuer, gateway: choice, gateways, provider, stop, tasks, folder })
+        let (token, token_until) = issuer.owner_token(&folder)?;
+        Ok(Self { address, token, token_until, issuer, gateway: choice, gateways, provider, stop, tasks, folder })
     }
 
     /// Begins to fetch the gateway that most instances will want, unless it is here, and shows how that gets on.
