@@ -10,7 +10,22 @@ use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use crate::problem::{Kind, Problem};
 
 impl Problem {
-    /// The body is no JSON, or not of the right form.
+    /// The body is no JSON (RFC 8259), or nothing at all. `what` says where it stops being so.
+    #[must_use]
+    pub fn not_json(what: impl Display) -> Self {
+        Self::new(Kind::NotJson, format!("{what} Send a JSON object, whole and in UTF-8."))
+    }
+
+    /// The body is JSON and has another type where `field` is, or as a whole. `why` says which was expected.
+    #[must_use]
+    pub fn wrong_type(field: Option<&str>, why: impl Display) -> Self {
+        let place = field.map_or("The body".to_owned(), |field| format!("The field `{field}`"));
+        let problem =
+            Self::new(Kind::WrongType, format!("{place} has the wrong type. Correct it as `GET /openapi.json` describes: {why}."));
+        if let Some(field) = field { problem.with("field", field) } else { problem }
+    }
+
+    /// The body is JSON of the right types and still cannot be used. `what` says why, and what to do.
     #[must_use]
     pub fn invalid_body(what: impl Display) -> Self {
         Self::new(Kind::InvalidBody, format!("{what}"))
@@ -52,12 +67,29 @@ impl Problem {
         Self::new(Kind::Unauthorised, detail).with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"rockpool\""))
     }
 
-    /// A token was sent and is bad. `why` is safe for its bearer.
+    /// A token was sent and is bad. `why` is safe for its bearer; it is said in the challenge too (RFC 6750, section 3.1).
     #[must_use]
     pub fn bad_token(why: identity::Refusal) -> Self {
+        use identity::Refusal;
+        let (kind, advice) = match why {
+            Refusal::Expired => (Kind::TokenExpired, "Sign in again for a new one."),
+            // Whoever signs with a key that the issuer does not publish is another issuer.
+            Refusal::Issuer | Refusal::UnknownKey | Refusal::Audience | Refusal::Party => {
+                (Kind::TokenForeign, "Use a token that the issuer of this service gave out for this service.")
+            }
+            Refusal::Malformed
+            | Refusal::Algorithm
+            | Refusal::Signature
+            | Refusal::Claims
+            | Refusal::NotYetValid
+            | Refusal::Type
+            | Refusal::Subject => {
+                (Kind::TokenInvalid, "Send an access token exactly as the issuer gave it, or sign in again for a new one.")
+            }
+        };
         // The text has backquotes but neither quotes nor backslashes, so it may stand in a quoted string as it is.
         let challenge = HeaderValue::try_from(format!("Bearer realm=\"rockpool\", error=\"invalid_token\", error_description=\"{why}\""));
-        Self::new(Kind::Unauthorised, format!("The access token is refused: {why}. Sign in again for a new one."))
+        Self::new(kind, format!("The access token is refused: {why}. {advice}"))
             .with_header(WWW_AUTHENTICATE, challenge.expect("the reasons are visible ASCII"))
     }
 
@@ -142,12 +174,6 @@ impl Problem {
         Self::new(Kind::QuotaExceeded, detail).with("plan", plan.to_string()).with("limit", instances)
     }
 
-    /// It was changed by somebody else between reading and writing.
-    #[must_use]
-    pub fn precondition_failed() -> Self {
-        Self::new(Kind::PreconditionFailed, "Somebody else has changed it meanwhile. Read it again and repeat your change.")
-    }
-
     /// The body is longer than `limit` bytes.
     #[must_use]
     pub fn body_too_large(limit: usize) -> Self {
@@ -160,10 +186,16 @@ impl Problem {
         Self::new(Kind::UnsupportedMediaType, "Send the body as JSON in UTF-8, with the header `Content-Type: application/json`.")
     }
 
-    /// The name is too long, empty or no DNS label. `why` says which.
+    /// The name is longer than a DNS label may be. `why` says how long that is.
+    #[must_use]
+    pub fn name_too_long(why: impl Display) -> Self {
+        Self::new(Kind::NameTooLong, format!("The name is too long: {why}. Choose a shorter one.")).with("field", "name")
+    }
+
+    /// The name is no DNS label: empty, or of other characters. `why` says which.
     #[must_use]
     pub fn name_invalid(why: impl Display) -> Self {
-        let detail = format!("The name cannot be used: {why}. An example of a good one is `my-assistant`.");
+        let detail = format!("The name is not a DNS label: {why}. Choose one like `my-assistant`.");
         Self::new(Kind::NameInvalid, detail).with("field", "name")
     }
 
@@ -207,13 +239,6 @@ impl Problem {
         let detail =
             "This `Idempotency-Key` came before with another request. Use a new key for a new request; repeat a request unchanged.";
         Self::new(Kind::IdempotencyKeyReused, detail)
-    }
-
-    /// The caller asks more often than is agreed.
-    #[must_use]
-    pub fn too_many_requests(retry_after: Duration) -> Self {
-        Self::new(Kind::TooManyRequests, "You are asking more often than this service allows. Wait as long as `Retry-After` says.")
-            .after(retry_after)
     }
 
     /// Something that the answer needs does not work at the moment.

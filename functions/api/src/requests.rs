@@ -1,6 +1,6 @@
 //! What callers send: the form on the wire, and the meaning that the domain accepts.
 
-use domain::{Family, InstanceName, OrganisationId, Plan, PlanId, Region, Release, RestartScope};
+use domain::{Family, InstanceName, NameError, OrganisationId, Plan, PlanId, Region, Release, RestartScope};
 use edge::{Cursors, Object, Problem, Request};
 use gateway::Pin;
 use serde::Deserialize;
@@ -64,7 +64,7 @@ impl Request for Wish {
         }
         let mut regions = vec![preferred];
         add_regions(&mut regions, &wire.allowed_regions)?;
-        Ok(Self { name: wire.name.parse().map_err(Problem::name_invalid)?, plan, release: pin.release(), regions })
+        Ok(Self { name: name(&wire.name)?, plan, release: pin.release(), regions })
     }
 }
 
@@ -91,7 +91,7 @@ impl Request for Changes {
     type Wire = PatchInstance;
 
     fn parse(wire: PatchInstance) -> Result<Self, Problem> {
-        let name = wire.name.map(|name| name.parse().map_err(Problem::name_invalid)).transpose()?;
+        let name = wire.name.as_deref().map(name).transpose()?;
         let mut regions = None;
         if let Some(texts) = wire.allowed_regions {
             add_regions(regions.insert(Vec::new()), &texts)?;
@@ -154,6 +154,13 @@ impl Paging {
         let position = cursors.open(list, owner, cursor)?;
         position.parse().map(Some).map_err(|_| Problem::invalid_cursor())
     }
+}
+
+fn name(text: &str) -> Result<InstanceName, Problem> {
+    text.parse().map_err(|why| match why {
+        NameError::TooLong { .. } => Problem::name_too_long(why),
+        NameError::Empty | NameError::NotALabel => Problem::name_invalid(why),
+    })
 }
 
 fn region(field: &str, text: &str) -> Result<Region, Problem> {

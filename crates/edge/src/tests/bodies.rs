@@ -30,34 +30,37 @@ async fn what_is_not_json_is_refused_with_its_place() {
         "\u{feff}{}",
         &format!("{{\"name\":{}", "[".repeat(1000)),
         "\0",
+        "[1,",
+        r#"{"name":7,"#,
+        r#"{"siez":7,}"#,
     ] {
         let answer = post_wish(body).await;
-        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "invalid-body"), "{body}: {}", answer.text);
+        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "not-json"), "{body}: {}", answer.text);
     }
     let answer = ask("POST", "/wish", &[JSON], vec![b'{', b'"', 0xff, 0xfe, b'"', b':', b'1', b'}']).await;
-    assert_eq!(answer.problem(), "invalid-body");
+    assert_eq!(answer.problem(), "not-json");
     assert!(post_wish("{\"name\": x}").await.json()["detail"].as_str().unwrap().contains("line 1 column 10"));
 }
 
 #[tokio::test]
 async fn json_of_another_form_is_refused_and_names_the_field() {
-    for (body, field, word) in [
-        ("[]", json!(null), "Send a JSON object"),
-        (r#" ["a",7,[]]"#, json!(null), "Send a JSON object"),
-        ("7", json!(null), "expected struct"),
-        ("null", json!(null), "expected struct"),
-        ("{}", json!(null), "missing field `name`"),
-        (r#"{"name":7}"#, json!("name"), "expected a string"),
-        (r#"{"name":null}"#, json!("name"), "expected a string"),
-        (r#"{"name":"a","size":-1}"#, json!("size"), "expected u32"),
-        (r#"{"name":"a","size":1e99}"#, json!("size"), "expected u32"),
-        (r#"{"name":"a","size":"1"}"#, json!("size"), "expected u32"),
-        (r#"{"name":"a","tags":[{"key":"x"},{"key":7}]}"#, json!("tags[1].key"), "expected a string"),
-        (r#"{"name":"a","tags":[{}]}"#, json!("tags[0]"), "missing field `key`"),
-        (r#"{"name":"a","name":"b"}"#, json!(null), "duplicate field `name`"),
+    for (body, kind, field, word) in [
+        ("[]", "wrong-type", json!(null), "expected a JSON object"),
+        (r#" ["a",7,[]]"#, "wrong-type", json!(null), "expected a JSON object"),
+        ("7", "wrong-type", json!(null), "expected struct"),
+        ("null", "wrong-type", json!(null), "expected struct"),
+        ("{}", "invalid-body", json!(null), "missing field `name`"),
+        (r#"{"name":7}"#, "wrong-type", json!("name"), "expected a string"),
+        (r#"{"name":null}"#, "wrong-type", json!("name"), "expected a string"),
+        (r#"{"name":"a","size":-1}"#, "wrong-type", json!("size"), "expected u32"),
+        (r#"{"name":"a","size":1e99}"#, "wrong-type", json!("size"), "expected u32"),
+        (r#"{"name":"a","size":"1"}"#, "wrong-type", json!("size"), "expected u32"),
+        (r#"{"name":"a","tags":[{"key":"x"},{"key":7}]}"#, "wrong-type", json!("tags[1].key"), "expected a string"),
+        (r#"{"name":"a","tags":[{}]}"#, "invalid-body", json!("tags[0]"), "missing field `key`"),
+        (r#"{"name":"a","name":"b"}"#, "invalid-body", json!(null), "duplicate field `name`"),
     ] {
         let answer = post_wish(body).await;
-        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "invalid-body"), "{body}: {}", answer.text);
+        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, kind), "{body}: {}", answer.text);
         assert_eq!(answer.json()["field"], field, "{body}: {}", answer.text);
         assert!(answer.json()["detail"].as_str().unwrap().contains(word), "{body}: {}", answer.text);
     }
@@ -93,7 +96,7 @@ async fn a_body_that_breaks_off_is_not_our_fault() {
     let pieces = [Ok("{\"name\":"), Err(std::io::Error::other("connection reset"))];
     let body = Body::from_stream(futures::stream::iter(pieces));
     let answer = ask("POST", "/wish", &[JSON], body).await;
-    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "invalid-body"));
+    assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (400, "not-json"));
     assert!(!answer.text.contains("connection reset"));
 }
 
@@ -129,13 +132,14 @@ async fn an_optional_body_may_be_missing_but_not_bad() {
     assert_eq!(ask("POST", "/maybe", &[], "").await.json(), json!(null));
     assert_eq!(ask("POST", "/maybe", &[JSON], "").await.json(), json!(null));
     assert_eq!(ask("POST", "/maybe", &[JSON], r#"{"name":"a"}"#).await.json(), json!("a"));
-    assert_eq!(ask("POST", "/maybe", &[JSON], "{").await.problem(), "invalid-body");
+    assert_eq!(ask("POST", "/maybe", &[JSON], "{").await.problem(), "not-json");
     assert_eq!(ask("POST", "/maybe", &[], "{}").await.problem(), "unsupported-media-type");
 }
 
 #[tokio::test]
 async fn a_long_value_is_not_sent_back_whole() {
     let answer = post_wish(&format!(r#"{{"name":"a","size":"{}"}}"#, "x".repeat(60_000))).await;
-    assert_eq!(answer.problem(), "invalid-body");
+    assert_eq!(answer.problem(), "wrong-type");
+    assert!(answer.json()["detail"].as_str().unwrap().contains("Correct it"), "what to do was cut off: {}", answer.text);
     assert!(answer.text.len() < 1000, "{} bytes", answer.text.len());
 }

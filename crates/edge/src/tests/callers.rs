@@ -1,3 +1,5 @@
+use identity::testing::{Kind as KeyKind, SigningKey};
+
 use super::*;
 
 async fn whoami_with(issuer: &Arc<Issuer>, headers: &[(&str, &str)]) -> Answer {
@@ -44,12 +46,20 @@ async fn a_token_in_the_query_is_not_read() {
 async fn a_bad_token_is_refused_with_the_reason() {
     let issuer = Issuer::start();
     let expired = issuer.sign(&json!({ "iss": Issuer::ADDRESS, "sub": "alice", "exp": 1_000_000_000 }));
-    let foreign = Issuer::start().token("alice");
-    for (token, reason) in
-        [(&*expired, "expired"), (&*foreign, "signature"), ("x", "not a signed"), ("", "not a signed"), ("a b", "not a signed")]
-    {
+    let foreign = issuer.sign(&json!({ "iss": "https://elsewhere.example/", "sub": "alice", "exp": 9_000_000_000i64 }));
+    let of_another_key = Issuer::with_key(SigningKey::generate(KeyKind::Ed25519, "key-2")).token("alice");
+    let forged = Issuer::start().token("alice");
+    for (token, kind, reason) in [
+        (&*expired, "token-expired", "expired"),
+        (&*foreign, "token-foreign", "another issuer"),
+        (&*of_another_key, "token-foreign", "no key"),
+        (&*forged, "token-invalid", "signature"),
+        ("x", "token-invalid", "not a signed"),
+        ("", "token-invalid", "not a signed"),
+        ("a b", "token-invalid", "not a signed"),
+    ] {
         let answer = whoami_with(&issuer, &[("authorization", &format!("Bearer {token}"))]).await;
-        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (401, "unauthorised"), "{token}");
+        assert_eq!((answer.status.as_u16(), answer.problem().as_str()), (401, kind), "{token}");
         let challenge = answer.header("www-authenticate");
         assert!(
             challenge.starts_with("Bearer realm=\"rockpool\", error=\"invalid_token\", error_description=\"") && challenge.contains(reason),

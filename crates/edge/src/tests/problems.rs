@@ -55,6 +55,10 @@ fn every_detail_tells_what_to_do() {
         Problem::invalid_idempotency_key(),
         Problem::unauthorised(),
         Problem::bad_token(identity::Refusal::Expired),
+        Problem::bad_token(identity::Refusal::Issuer),
+        Problem::bad_token(identity::Refusal::Malformed),
+        Problem::not_json("x"),
+        Problem::wrong_type(Some("a"), "x"),
         Problem::forbidden("instances:read"),
         Problem::not_found("such instance"),
         Problem::method_not_allowed(),
@@ -64,22 +68,22 @@ fn every_detail_tells_what_to_do() {
         Problem::region_in_use("fra"),
         Problem::not_cancellable("succeeded"),
         Problem::quota_exceeded("pro", 3),
-        Problem::precondition_failed(),
         Problem::body_too_large(1),
         Problem::unsupported_media_type(),
+        Problem::name_too_long("x"),
         Problem::name_invalid("x"),
         Problem::unknown_region("region", "`xyz` is not a region; `GET /v1/regions` lists them"),
         Problem::unknown_plan("`x` is not a plan; `GET /v1/plans` lists them"),
         Problem::unknown_version("x", ["openclaw 2026.9.6"]),
         Problem::plan_too_small("starter", "openclaw 2026.9.6", 2048, Some("pro")),
         Problem::idempotency_key_reused(),
-        Problem::too_many_requests(soon),
         Problem::unavailable(soon),
         Problem::internal("x"),
     ] {
         let detail = document(&problem)["detail"].as_str().unwrap().to_owned();
         let tells = [
-            "Use", "Send", "Sign", "Ask", "Check", "Choose", "Add", "choose", "Wait", "Read", "try", "tell", "possible", "Only", "example",
+            "Use", "Send", "Sign", "Ask", "Check", "Choose", "Correct", "Add", "choose", "Wait", "Read", "try", "tell", "possible", "Only",
+            "example",
         ];
         assert!(detail.ends_with('.') && tells.iter().any(|word| detail.contains(word)), "{detail}");
     }

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 /// Every constructor that takes a text, given this one.
 fn about(text: &str, seconds: u64) -> Vec<Problem> {
     vec![
+        Problem::not_json(text),
+        Problem::wrong_type(Some(text), text),
         Problem::invalid_body(text),
         Problem::unknown_field(text, text),
         Problem::invalid_query(text),
@@ -20,12 +22,12 @@ fn about(text: &str, seconds: u64) -> Vec<Problem> {
         Problem::region_in_use(text),
         Problem::not_cancellable(text),
         Problem::quota_exceeded(text, 1),
+        Problem::name_too_long(text),
         Problem::name_invalid(text),
         Problem::unknown_region(text, text),
         Problem::unknown_plan(text),
         Problem::unknown_version(text, ["openclaw 2026.9.6"]),
         Problem::plan_too_small(text, text, 1, Some(text)),
-        Problem::too_many_requests(Duration::from_secs(seconds)),
         Problem::unavailable(Duration::new(seconds, 999_999_999)),
         Problem::internal(text),
     ]

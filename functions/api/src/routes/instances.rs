@@ -20,7 +20,7 @@ const LIST: &str = "instances";
     responses(
         (status = 202, description = "It is being made; follow the operation", body = AcceptedView),
         (status = 409, description = "`name-taken` or `quota-exceeded`", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 422, description = "`name-invalid`, `unknown-plan`, `unknown-region`, `unknown-version`, `plan-too-small` or `idempotency-key-reused`", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "`name-too-long`, `name-invalid`, `unknown-plan`, `unknown-region`, `unknown-version`, `plan-too-small` or `idempotency-key-reused`", body = ProblemDocument, content_type = "application/problem+json"),
         (status = "default", description = "Any other problem", body = ProblemDocument, content_type = "application/problem+json"),
     ),
     security(("bearer" = ["instances:write"])),

@@ -24,13 +24,13 @@ async fn each_wrong_value_has_a_problem_of_its_own() {
         (wish_with("gateway", json!({ "family": "moltbot" })), pair(422, "unknown-version"), "gateway"),
         (wish_with("plan", json!("starter")), pair(422, "plan-too-small"), "plan"),
         (wish_with("name", json!("")), pair(422, "name-invalid"), "name"),
-        (wish_with("name", json!("x".repeat(64))), pair(422, "name-invalid"), "name"),
+        (wish_with("name", json!("x".repeat(64))), pair(422, "name-too-long"), "name"),
         (wish_with("name", json!("My_Assistant")), pair(422, "name-invalid"), "name"),
         (wish_with("name", json!("-a")), pair(422, "name-invalid"), "name"),
         (wish_with("color", json!("red")), pair(400, "unknown-field"), "color"),
         (wish_with("gateway", json!({ "family": "openclaw", "channel": "beta" })), pair(400, "unknown-field"), "gateway.channel"),
-        (wish_with("name", json!(7)), pair(400, "invalid-body"), "name"),
-        (wish_with("allowed_regions", json!("fra")), pair(400, "invalid-body"), "allowed_regions"),
+        (wish_with("name", json!(7)), pair(400, "wrong-type"), "name"),
+        (wish_with("allowed_regions", json!("fra")), pair(400, "wrong-type"), "allowed_regions"),
         (wish_with("gateway", json!({ "version": "2026.9.6" })), pair(400, "invalid-body"), "gateway"),
     ] {
         let answer = create(&app, body.clone()).await;
@@ -106,8 +106,11 @@ async fn every_route_with_a_body_refuses_what_is_no_body() {
             let request = Request::builder().method(method).uri(&path).header("authorization", token).header("content-type", media);
             app.send(request.body(Body::from(body)).unwrap()).await.problem()
         };
-        for body in [&b"{"[..], b"name=a", b"\xff\xfe", b"[]", b"null", b"\"text\"", b"7"] {
-            assert_eq!(send("application/json", body.to_vec()).await, pair(400, "invalid-body"), "{method} {path} {body:?}");
+        for body in [&b"{"[..], b"name=a", b"\xff\xfe"] {
+            assert_eq!(send("application/json", body.to_vec()).await, pair(400, "not-json"), "{method} {path} {body:?}");
+        }
+        for body in [&b"[]"[..], b"null", b"\"text\"", b"7"] {
+            assert_eq!(send("application/json", body.to_vec()).await, pair(400, "wrong-type"), "{method} {path} {body:?}");
         }
         assert_eq!(send("application/json", br#"{"nmae":"a"}"#.to_vec()).await, pair(400, "unknown-field"), "{method} {path}");
         assert_eq!(send("application/json", vec![b' '; 65 * 1024]).await, pair(413, "body-too-large"), "{method} {path}");

@@ -64,18 +64,21 @@ async fn without_a_good_token_nothing_is_told() {
     let app = App::start().await;
     let (id, operation) = app.create("a").await;
     let expired = app.issuer.sign(&json!({ "iss": Issuer::ADDRESS, "sub": "alice", "exp": 1_000_000_000 }));
-    let foreign = Issuer::start().token("alice");
+    let foreign = app.issuer.sign(&json!({ "iss": "https://elsewhere.example/", "sub": "alice", "exp": 9_000_000_000i64 }));
+    let forged = Issuer::start().token("alice");
     let mut all = routes(&id, &operation);
     all.extend([("GET", "/v1/instances".to_owned(), None), ("POST", "/v1/instances".to_owned(), Some(json!({ "bad": 1 })))]);
     all.extend(routes("malformed", "malformed"));
     for (method, path, body) in all {
-        for token in [None, Some(&expired), Some(&foreign)] {
+        for (token, kind) in
+            [(None, "unauthorised"), (Some(&expired), "token-expired"), (Some(&foreign), "token-foreign"), (Some(&forged), "token-invalid")]
+        {
             let mut request = Request::builder().method(method).uri(&path).header("content-type", "application/json");
             if let Some(token) = token {
                 request = request.header("authorization", format!("Bearer {token}"));
             }
             let answer = app.send(request.body(Body::from(body.clone().unwrap_or_default().to_string())).unwrap()).await;
-            assert_eq!(answer.problem(), pair(401, "unauthorised"), "{method} {path}");
+            assert_eq!(answer.problem(), pair(401, kind), "{method} {path}");
             assert!(answer.header("www-authenticate").starts_with("Bearer "));
         }
     }
