@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use access::SigningKey;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use aws_sdk_sqs::types::QueueAttributeName;
 use aws_sim::{AwsSim, Options};
 use base64::Engine;
@@ -71,7 +72,7 @@ async fn queue(sqs: &aws_sdk_sqs::Client, mapping: &Mapping) -> Result<String, S
     let dead = create(sqs, &format!("rockpool-local-{name}-dead"), HashMap::new()).await?;
     let asked = sqs.get_queue_attributes().queue_url(&dead).attribute_names(QueueAttributeName::QueueArn).send().await;
     let attributes = asked.map_err(starting("a queue"))?.attributes.unwrap_or_default();
-    let arn = attributes.get(&QueueAttributeName::QueueArn).cloned().unwrap_or_default();
+    let arn = attributes.get(&QueueAttributeName::QueueArn).ok_or_else(|| starting("a queue")(format!("{dead} has no ARN")))?;
     let redrive = serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": mapping.receives.to_string() });
     let attributes = HashMap::from([
         (QueueAttributeName::VisibilityTimeout, mapping.visibility.as_secs().to_string()),
@@ -82,15 +83,41 @@ async fn queue(sqs: &aws_sdk_sqs::Client, mapping: &Mapping) -> Result<String, S
 
 async fn create(sqs: &aws_sdk_sqs::Client, name: &str, attributes: HashMap<QueueAttributeName, String>) -> Result<String, StartError> {
     let created = sqs.create_queue().queue_name(name).set_attributes(Some(attributes)).send().await.map_err(starting("a queue"))?;
-    Ok(created.queue_url.unwrap_or_default())
+    created.queue_url.ok_or_else(|| starting("a queue")(format!("{name} has no address")))
 }
 
 /// Keeps the secret that is there, or makes it with this value. Returns what it holds.
 async fn secret(client: &aws_sdk_secretsmanager::Client, name: &str, value: String) -> Result<String, StartError> {
-    let asked = client.get_secret_value().secret_id(name).send().await;
-    if let Ok(found) = asked {
-        return Ok(found.secret_string.unwrap_or_default());
+    match client.get_secret_value().secret_id(name).send().await {
+        Ok(found) => return found.secret_string.ok_or_else(|| starting("a secret of the platform")(format!("{name} holds no text"))),
+        Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {}
+        // It may well be there; another one in its place would make worthless whatever was signed with it.
+        Err(error) => return Err(starting("a secret of the platform")(error)),
     }
     client.create_secret().name(name).secret_string(&value).send().await.map_err(starting("a secret of the platform"))?;
     Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sim::{Refusal, Service, Verdict};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_read_is_not_taken_for_absent() {
+        let sim = AwsSim::open(Options { data: None }).await.unwrap();
+        let client = sim.secrets_manager();
+        assert_eq!(secret(&client, "a", "first".to_owned()).await.unwrap(), "first");
+        assert_eq!(secret(&client, "a", "second".to_owned()).await.unwrap(), "first");
+        sim.set_fault(|call| match (call.service, call.operation) {
+            (Service::SecretsManager, "GetSecretValue") => {
+                Verdict::Refuse(Refusal::Other { status: 400, code: "DecryptionFailure".to_owned(), message: "the key is gone".to_owned() })
+            }
+            _ => Verdict::Pass,
+        });
+        assert!(secret(&client, "b", "third".to_owned()).await.is_err(), "a failed read ends the start");
+        sim.clear_fault();
+        assert_eq!(secret(&client, "b", "fourth".to_owned()).await.unwrap(), "fourth", "it was made although it could not be read");
+    }
 }

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use crate::folder::FolderError;
 
 /// The platform could not be started.
@@ -19,6 +21,12 @@ pub enum StartError {
     NoNextPort {
         /// The port.
         port: u16,
+    },
+    /// A path that machines have to be told of, in JSON.
+    #[error("{} is not UTF-8; choose another path", .path.display())]
+    NotUtf8 {
+        /// The path.
+        path: PathBuf,
     },
     /// Any of its parts.
     #[error("{part} could not be started")]

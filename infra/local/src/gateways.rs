@@ -13,6 +13,7 @@ use fly_sim::processes::Program;
 use image::{Bar, InstallError};
 
 use crate::arguments::GatewayChoice;
+use crate::error::StartError;
 
 /// What lies between an attempt to fetch a gateway that failed and the next. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -22,17 +23,20 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct Gateways {
     choice: GatewayChoice,
-    /// This program: it is also the supervisor and the stand-in.
-    program: PathBuf,
-    folder: PathBuf,
+    /// This program: it is also the supervisor and the stand-in. A machine's environment names it in JSON, so that it is a text.
+    program: String,
+    folder: String,
     fetching: Arc<Mutex<HashSet<Family>>>,
 }
 
 impl Gateways {
     /// Gateways of this choice; `program` is the one that is also the supervisor and the stand-in, `folder` holds what is fetched.
-    #[must_use]
-    pub fn new(choice: GatewayChoice, program: PathBuf, folder: PathBuf) -> Self {
-        Self { choice, program, folder, fetching: Arc::default() }
+    ///
+    /// # Errors
+    /// If a path is not UTF-8: no machine could be told of it.
+    pub fn new(choice: GatewayChoice, program: PathBuf, folder: PathBuf) -> Result<Self, StartError> {
+        let text = |path: PathBuf| path.into_os_string().into_string().map_err(|path| StartError::NotUtf8 { path: path.into() });
+        Ok(Self { choice, program: text(program)?, folder: text(folder)?, fetching: Arc::default() })
     }
 
     /// The program behind an image reference such as `registry.fly.io/rockpool-tenant:openclaw-2026.9.6`: a supervisor that starts the
@@ -41,21 +45,21 @@ impl Gateways {
         let (_, tag) = image.rsplit_once(':')?;
         let family: Family = tag.split_once('-')?.0.parse().ok()?;
         let gateway = match self.choice {
-            GatewayChoice::StandIn => stand_in::program(&self.program, &["stand-in"], family),
+            GatewayChoice::StandIn => stand_in::program(Path::new(&self.program), &["stand-in"], family),
             GatewayChoice::Real => {
                 self.fetch(family);
-                [self.program.to_str()?, "gateway", self.folder.to_str()?, family.as_str()].map(str::to_owned).to_vec()
+                [self.program.as_str(), "gateway", &self.folder, family.as_str()].map(str::to_owned).to_vec()
             }
         };
         Some(Program {
-            argv: [self.program.clone().into_os_string(), OsString::from("supervisor")].into(),
-            env: vec![(gateway::environment::GATEWAY_PROGRAM.to_owned(), serde_json::to_string(&gateway).ok()?)],
+            argv: [OsString::from(&self.program), OsString::from("supervisor")].into(),
+            env: vec![(gateway::environment::GATEWAY_PROGRAM.to_owned(), serde_json::json!(gateway).to_string())],
         })
     }
 
     /// Begins to fetch the pinned release of a family, unless it is here or on its way, and goes on until it is here: a machine may wait.
     pub(crate) fn fetch(&self, family: Family) {
-        let home = home(&self.folder, family);
+        let home = home(Path::new(&self.folder), family);
         if image::installed(family, &home).is_some() || !self.fetching().insert(family) {
             return;
         }
@@ -139,6 +143,16 @@ mod tests {
         let outcome = persist(|| attempts.pop().expect("no more than these attempts"), |_, pause| pauses.push(pause.as_secs()));
         assert!(attempts.is_empty(), "it was given up");
         (outcome.map_err(|error| error.to_string()), pauses)
+    }
+
+    #[test]
+    fn a_path_that_no_machine_could_be_told_of_is_refused() {
+        use std::os::unix::ffi::OsStringExt as _;
+        let strange = PathBuf::from(OsString::from_vec(b"/tmp/g\xffteways".to_vec()));
+        let Err(refused) = Gateways::new(GatewayChoice::StandIn, "/p".into(), strange) else { panic!("it was taken") };
+        assert!(refused.to_string().contains("is not UTF-8"), "{refused}");
+        let gateways = Gateways::new(GatewayChoice::StandIn, "/p".into(), "/gateways".into()).unwrap();
+        assert!(gateways.program("registry.fly.io/rockpool-tenant:openclaw-2026.9.6").is_some());
     }
 
     #[test]

@@ -47,9 +47,18 @@ impl Outbox {
 
     fn read(&self) -> rusqlite::Result<Vec<Notice>> {
         let database = self.database.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut query = database.prepare("SELECT body FROM notice ORDER BY recorded_at DESC, id LIMIT ?1")?;
-        let rows = query.query_map(params![SHOWN], |row| row.get::<_, String>(0))?;
-        Ok(rows.filter_map(Result::ok).filter_map(|body| serde_json::from_str(&body).ok()).collect())
+        let mut query = database.prepare("SELECT id, body FROM notice ORDER BY recorded_at DESC, id LIMIT ?1")?;
+        let mut rows = query.query(params![SHOWN])?;
+        let mut notices = Vec::new();
+        while let Some(row) = rows.next()? {
+            let (id, body): (String, String) = (row.get(0)?, row.get(1)?);
+            match serde_json::from_str(&body) {
+                Ok(notice) => notices.push(notice),
+                // One that nobody can read must not hide the others.
+                Err(error) => tracing::error!(notice = %id, %error, "a notice in the outbox cannot be read"),
+            }
+        }
+        Ok(notices)
     }
 
     fn keep(&self, notice: &Notice) -> rusqlite::Result<bool> {
@@ -77,5 +86,27 @@ async fn take(State(outbox): State<Outbox>, Path(id): Path<String>, Json(notice)
             tracing::error!(%error, "the outbox cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_that_cannot_be_read_hides_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let outbox = Outbox::open(folder.path().join("outbox.sqlite")).unwrap();
+        let notice = |id: &str| -> Notice {
+            let notice = serde_json::json!({
+                "id": id, "organisation": format!("org_{:032x}", 1), "instance": format!("ins_{:032x}", 1), "instance_name": "demo",
+                "event": "instance_ready", "message": "It is ready.", "recorded_at": "2026-11-30T00:00:00Z",
+            });
+            serde_json::from_value(notice).unwrap()
+        };
+        assert!(outbox.keep(&notice("1")).unwrap());
+        assert!(!outbox.keep(&notice("1")).unwrap(), "put twice");
+        outbox.database.lock().unwrap().execute("INSERT INTO notice VALUES ('2', '2026-11-30T00:00:00Z', 'x')", []).unwrap();
+        assert_eq!(outbox.notices().iter().map(|notice| notice.id.as_str()).collect::<Vec<_>>(), ["1"]);
     }
 }

@@ -75,7 +75,7 @@ impl Platform {
             None => folder.path("gateways"),
         };
         let choice = gateways::possible(arguments.gateway, &fetched);
-        let gateways = Gateways::new(choice, program, fetched);
+        let gateways = Gateways::new(choice, program, fetched)?;
         let cloud = Cloud::open(&folder.path("aws")).await?;
         let issuer = Issuer::open(&folder, &address)?;
         let outbox = Outbox::open(folder.path("outbox.sqlite"))?;

@@ -83,7 +83,7 @@ impl Platform {
 
         let edge = TcpListener::bind("127.0.0.1:0").await?;
         let instances = format!("http://{{app}}.localhost:{}", edge.local_addr()?.port());
-        let gateways = Gateways::new(GatewayChoice::StandIn, options.machine, folder.path("gateways"));
+        let gateways = Gateways::new(GatewayChoice::StandIn, options.machine, folder.path("gateways"))?;
         let provider = Provider::start(&folder.path("fly"), &cloud.fly_token, gateways, None, edge, &stop, &tasks).await?;
 
         let door = TcpListener::bind("127.0.0.1:0").await?;

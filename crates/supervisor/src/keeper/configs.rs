@@ -76,10 +76,17 @@ impl Configs {
     /// The configuration that is wanted.
     pub(crate) fn wanted(&self) -> io::Result<Config> {
         let delivered = Config(fs::read(&self.delivered)?);
-        let Ok(bytes) = fs::read(&self.applied) else { return Ok(delivered) };
+        let Some(bytes) = kept(&self.applied) else { return Ok(delivered) };
         match serde_json::from_slice::<Applied<'_>>(&bytes) {
             Ok(applied) if applied.over == delivered.digest() => Ok(Config(applied.config.get().as_bytes().to_vec())),
-            _ => Ok(delivered),
+            // Something else was delivered since.
+            Ok(_) => Ok(delivered),
+            Err(error) => {
+                // Its own words may quote a configuration, and with it a secret.
+                let (kind, line, column) = (error.classify(), error.line(), error.column());
+                tracing::error!(?kind, line, column, "the applied configuration is damaged; the delivered one is used");
+                Ok(delivered)
+            }
         }
     }
 
@@ -92,7 +99,7 @@ impl Configs {
 
     /// The last configuration with which the gateway became ready.
     pub(super) fn last_good(&self) -> Option<Config> {
-        fs::read(&self.last_good).ok().map(Config)
+        kept(&self.last_good).map(Config)
     }
 
     /// Notes that the gateway became ready with a configuration.
@@ -104,6 +111,17 @@ impl Configs {
     pub(super) fn install(&self, config: &Config) -> io::Result<()> {
         write(&self.installed, &config.0, self.as_gateway_user)
     }
+}
+
+/// What a file of ours on the volume holds. One that cannot be read is as good as none, because the gateway has to start all the same.
+fn kept(file: &Path) -> Option<Vec<u8>> {
+    let read = fs::read(file);
+    if let Err(error) = &read
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::error!(file = %file.display(), error = error as &dyn std::error::Error, "a kept configuration cannot be read");
+    }
+    read.ok()
 }
 
 /// Replaces a file by one of mode 600, as a whole or not at all.

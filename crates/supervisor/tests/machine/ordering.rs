@@ -1,10 +1,13 @@
 //! The control plane's orders: by whom, for what, and how often.
 
 use access::Request;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gateway::Family;
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use crate::support::call::{bearer, call, get};
 use crate::support::{INSTANCE, Plan, config, mirror};
@@ -93,6 +96,29 @@ async fn an_applied_configuration_is_used_and_outlives_the_supervisor() {
     machine.wait_for_end();
     let again = plan.boot();
     assert_eq!(again.ready().await["gateway"]["config"]["wanted_digest"], applied.json()["config_digest"]);
+}
+
+#[tokio::test]
+async fn kept_configurations_that_cannot_be_read_are_said_in_the_log_and_the_delivered_one_is_used() {
+    let plan = Plan::stand_in(Family::Openclaw);
+    let own = plan.place("/data/rockpool");
+    std::fs::create_dir_all(&own).unwrap();
+    std::fs::write(own.join("applied.json"), r#""s3cret""#).unwrap();
+    std::fs::create_dir(own.join("last-good.json")).unwrap();
+    let machine = plan.boot();
+    let health = machine.ready().await;
+    let delivered = delivered_digest(&plan);
+    assert_eq!(health["gateway"]["config"]["wanted_digest"], delivered.as_str());
+    machine.log.wait_for("the applied configuration is damaged");
+    let unreadable = machine.log.wait_for("a kept configuration cannot be read");
+    assert!(unreadable["file"].as_str().unwrap().ends_with("last-good.json") && unreadable["error"].is_string(), "{unreadable}");
+    assert!(machine.log.lines().iter().all(|line| !line.to_string().contains("s3cret")), "the log quotes a configuration");
+}
+
+/// The digest of what the machine's `files` delivered.
+fn delivered_digest(plan: &Plan) -> String {
+    let delivered = std::fs::read(plan.place(gateway::environment::CONFIG)).unwrap();
+    URL_SAFE_NO_PAD.encode(Sha256::digest(delivered))
 }
 
 #[tokio::test]
