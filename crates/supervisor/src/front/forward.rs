@@ -26,6 +26,10 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(2);
 /// A model may think for minutes before the first byte of an answer.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(600);
 
+/// Methods that are passed on (RFC 9110, section 9.3; RFC 5789), as an `Allow` header lists them. CONNECT would open a tunnel to anywhere,
+/// and TRACE would send the caller's own token back.
+const PASSED_ON: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+
 /// Passes a caller's request on to the gateway, and a WebSocket through to it.
 pub(super) async fn forward(front: &Arc<Front>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
     let is_navigation = page::is_navigation(request.method(), request.headers());
@@ -34,7 +38,7 @@ pub(super) async fn forward(front: &Arc<Front>, peer: SocketAddr, request: Reque
 
 async fn attempt(front: &Arc<Front>, peer: SocketAddr, mut request: Request<Incoming>) -> Result<Response<Body>, Problem> {
     if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
-        return Err(Problem::method_not_allowed("another method"));
+        return Err(Problem::method_not_allowed(PASSED_ON));
     }
     let now = Timestamp::now();
     let websocket = is_websocket(request.method(), request.headers());

@@ -69,9 +69,12 @@ async fn a_target_with_another_host_changes_nothing_and_a_tunnel_is_refused() {
     )
     .await;
     assert!(answer.contains(r#""target":"/deep?x=1""#) && answer.contains(r#""host":"rp-test.fly.dev""#), "{answer}");
-    let answer =
-        raw(&machine, &format!("CONNECT 127.0.0.1:22 HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n")).await;
-    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    for line in ["CONNECT 127.0.0.1:22", "TRACE /"] {
+        let answer = raw(&machine, &format!("{line} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+        let allow = answer.lines().find_map(|line| line.strip_prefix("allow: ")).unwrap();
+        assert_eq!(allow, "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS", "RFC 9110, section 10.2.1: a list of methods");
+    }
     let control = get(machine.address, "/_rockpool/../health", &[]).await;
     assert_eq!(control.status, StatusCode::NOT_FOUND, "what begins with our prefix is never passed on");
 }
