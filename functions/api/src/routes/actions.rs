@@ -85,6 +85,9 @@ pub(crate) async fn restart(
 }
 
 /// Get a token and a link for an instance's gateway
+///
+/// Every call gives out a new token and a new link and changes nothing else, so that a request whose answer was lost can be repeated: what
+/// was lost ends by itself. An `Idempotency-Key` is not read here, because an answer with a token in it is not kept.
 #[utoipa::path(
     post, path = "/v1/instances/{id}/access", tag = "instances", operation_id = "access_instance",
     params(("id" = String, Path, description = "The instance")),

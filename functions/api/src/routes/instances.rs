@@ -76,6 +76,9 @@ pub(crate) async fn get(
 }
 
 /// Change an instance's name or allowed regions
+///
+/// The same change twice is the same as once, so that a request whose answer was lost can be repeated as it is. An `Idempotency-Key` is not
+/// read here.
 #[utoipa::path(
     patch, path = "/v1/instances/{id}", tag = "instances", operation_id = "patch_instance",
     params(("id" = String, Path, description = "The instance")),

@@ -52,6 +52,9 @@ pub(crate) async fn of_instance(
 }
 
 /// Cancel an operation before its point of no return
+///
+/// To cancel twice is the same as once, so that a request whose answer was lost can be repeated; it is `not-cancellable` once the operation
+/// has ended. An `Idempotency-Key` is not read here.
 #[utoipa::path(
     post, path = "/v1/operations/{id}/cancel", tag = "operations", operation_id = "cancel_operation",
     params(("id" = String, Path, description = "The operation")),

@@ -93,6 +93,17 @@ async fn what_is_said_to_need_a_token_does_and_the_rest_does_not() {
     }
 }
 
+#[test]
+fn whatever_changes_something_says_what_becomes_of_an_idempotency_key() {
+    for (method, path, operation) in operations(&document()).into_iter().filter(|(method, ..)| method != "get") {
+        let takes_one =
+            operation["parameters"].as_array().unwrap_or(&Vec::new()).iter().any(|parameter| parameter["name"] == "Idempotency-Key");
+        let description = operation["description"].as_str().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+        let says_no = description.contains("An `Idempotency-Key` is not read here");
+        assert!(takes_one != says_no, "{method} {path}");
+    }
+}
+
 /// Answers have the fields that the description promises, and no others.
 #[tokio::test]
 async fn answers_look_as_described() {
