@@ -48,7 +48,7 @@ impl Post {
     /// A run that ended with these things to say.
     async fn ended(&self, events: &[&str]) -> RunId {
         let (instance, run) = self.bench.provisioning("fra").await;
-        let said = |event: &&str| serde_json::to_value(Announcement::new(instance.id, event, "It is so.")).unwrap();
+        let said = |event: &&str| serde_json::to_value(Announcement::new(instance.id, event, "is so.")).unwrap();
         let placement = domain::Placement {
             region: instance.preferred_region(),
             app: "app".to_owned(),

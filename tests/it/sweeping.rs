@@ -55,7 +55,7 @@ async fn runs_that_lost_their_message_are_woken_less_and_less_often() {
 async fn undelivered_notices_are_sent_again_after_a_minute_one_message_for_each_cause() {
     let fleet = Fleet::new().await;
     let (instance, run) = fleet.bench.provisioning("fra").await;
-    let said = |event: &str| serde_json::to_value(Announcement::new(instance.id, event, "It is so.")).unwrap();
+    let said = |event: &str| serde_json::to_value(Announcement::new(instance.id, event, "is so.")).unwrap();
     let failed = Outcome::Failed { step: "create_app".to_owned(), message: "no".to_owned() };
     fleet.bench.end(&run, failed, serde_json::Value::Null, vec![said("instance_ready"), said("instance_degraded")]).await;
     let recorded = fleet.bench.store.notices_of(&run.0).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_beginning_wakes_runs_and_sends_notices_but_checks_and_repairs_nothing
 async fn a_part_that_fails_leaves_the_others_done() {
     let fleet = Fleet::new().await;
     let (told, ended) = fleet.bench.provisioning("fra").await;
-    let said = serde_json::to_value(Announcement::new(told.id, "instance_ready", "It is so.")).unwrap();
+    let said = serde_json::to_value(Announcement::new(told.id, "instance_ready", "is so.")).unwrap();
     let failed = Outcome::Failed { step: "create_app".to_owned(), message: "no".to_owned() };
     fleet.bench.end(&ended, failed, serde_json::Value::Null, vec![said]).await;
     let sick = fleet.of("fra", 10).await.remove(0);

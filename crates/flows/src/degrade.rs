@@ -12,8 +12,7 @@ pub(crate) async fn degrade<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a M
     let target = &plan.target;
     run.step("raise_alarm", world.alarms.raise("instance_degraded", &target.instance, &trouble, &plan.request)).await?;
     run.commit("degraded").await?;
-    let message =
-        format!("{} does not answer, and starting it again did not help. We have been called and are looking at it.", target.name);
+    let message = "does not answer, and starting it again did not help. We have been called and are looking at it.";
     run.notify(Announcement::new(target.instance, "instance_degraded", message));
     Ok(Observed::degraded(trouble))
 }

@@ -42,7 +42,7 @@ pub struct Announcement {
     pub instance: InstanceId,
     /// What happened, in the past tense.
     pub event: String,
-    /// One sentence.
+    /// One sentence without its beginning: that is the name which the instance has when the run ends.
     pub message: String,
 }
 

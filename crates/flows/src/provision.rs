@@ -84,7 +84,7 @@ async fn provision_in<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Provisi
     }
     run.commit("in_service").await?;
 
-    run.notify(Announcement::new(target.instance, "instance_ready", format!("{} is ready at {address}.", target.name)));
+    run.notify(Announcement::new(target.instance, "instance_ready", format!("is ready at {address}.")));
     Ok(Placement { region, app: app.clone(), machine: machine_id, volume: volume_id, generation: *generation, address: address.clone() })
 }
 

@@ -147,8 +147,8 @@ fn notices(kind: Kind, read: &Instance, record: &Record, ending: &Ending, now: T
     }
     if let (Outcome::Failed { step, .. }, true) = (&ending.outcome, read.wanted != Wanted::Deleted) {
         let message = match kind {
-            Kind::Provision => format!("{} could not be made; nothing was left behind. It failed at {step}.", read.name),
-            _ => format!("{} of {} failed at {step}; it is as it was before.", kind.as_str(), read.name),
+            Kind::Provision => format!("could not be made; nothing was left behind. It failed at {step}."),
+            _ => format!("is as it was before: its {} failed at {step}.", kind.as_str()),
         };
         said.push(Announcement::new(read.id, &format!("instance_{}_failed", kind.as_str()), message));
     }
@@ -160,7 +160,7 @@ fn notices(kind: Kind, read: &Instance, record: &Record, ending: &Ending, now: T
             instance: read.id,
             instance_name: read.name.clone(),
             event: said.event,
-            message: said.message,
+            message: format!("{} {}", read.name, said.message),
             recorded_at: now,
         })
         .collect())

@@ -219,7 +219,7 @@ fn rungs_are_counted_from_the_journal_and_forgotten_after_an_hour() {
 #[test]
 fn what_a_flow_says_becomes_a_notice_with_a_stable_identifier() {
     let (read, record) = busy(Kind::Provision);
-    let said = ["instance_ready", "instance_greeted"].map(|event| Announcement::new(read.id, event, "One sentence."));
+    let said = ["instance_ready", "instance_greeted"].map(|event| Announcement::new(read.id, event, "is one sentence."));
     let notices = said.map(|said| serde_json::to_value(said).expect("texts")).to_vec();
     let ending = Ending { notices, ..succeeded(Kind::Provision) };
     let told = settled(&read, &record, &ending).notices;
@@ -228,7 +228,9 @@ fn what_a_flow_says_becomes_a_notice_with_a_stable_identifier() {
     assert_eq!(ids, [format!("{}-0", record.id), format!("{}-1", record.id)]);
     let first = &told[0];
     assert_eq!((first.organisation, first.instance, &first.instance_name), (read.organisation, read.id, &read.name));
-    assert_eq!((first.event.as_str(), first.message.as_str(), first.recorded_at), ("instance_ready", "One sentence.", now()));
+    assert_eq!((first.event.as_str(), first.message.as_str(), first.recorded_at), ("instance_ready", "aria is one sentence.", now()));
+    let renamed = Instance { name: "renamed".parse().expect("a name"), ..read };
+    assert_eq!(settled(&renamed, &record, &ending).notices[0].message, "renamed is one sentence.", "it was renamed meanwhile");
 }
 
 #[test]
