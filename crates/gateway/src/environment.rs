@@ -68,7 +68,8 @@ pub const TEMPORARY: &str = "/data/tmp";
 /// The rendered configuration as the machine's `files` deliver it. The supervisor copies it into the state folder.
 pub const CONFIG: &str = "/etc/rockpool/gateway.json";
 
-/// The user and the group that the gateway runs as where the supervisor is root; the volume and what the gateway must write are theirs.
+/// The user and the group that the gateway runs as where the supervisor is root, `node` in the upstream images; what the gateway must write
+/// is theirs.
 pub const GATEWAY_USER: u32 = 1000;
 
 /// The port that the machine's service publishes: that of [`LISTEN_DEFAULT`].

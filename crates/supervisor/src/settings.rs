@@ -10,9 +10,6 @@ use http::Uri;
 
 use crate::SupervisorError;
 
-/// The user and group that the gateway gets in a machine where the supervisor is root: `node` in the upstream images.
-pub(crate) const GATEWAY_USER: u32 = 1000;
-
 /// What the supervisor is told by its environment; the names and defaults are those of [`gateway::environment`].
 pub struct Settings {
     pub(crate) listen: SocketAddr,
@@ -27,7 +24,8 @@ pub struct Settings {
     pub(crate) program: Vec<String>,
     pub(crate) lifeline: bool,
     pub(crate) launch: Launch,
-    /// Whether the gateway is to run as [`GATEWAY_USER`]: never where the folders are below another root, which is somebody's own host.
+    /// Whether the gateway is to run as [`names::GATEWAY_USER`]: never where the folders are below another root, which is somebody's own
+    /// host.
     pub(crate) drop_privileges: bool,
 }
 

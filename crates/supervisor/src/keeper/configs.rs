@@ -11,7 +11,6 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use crate::Settings;
-use crate::settings::GATEWAY_USER;
 
 /// A gateway's configuration as bytes. Its `Debug` form shows the digest alone.
 #[derive(Clone, PartialEq, Eq)]
@@ -137,7 +136,7 @@ fn write(file: &Path, bytes: &[u8], as_gateway_user: bool) -> io::Result<()> {
     let mut handle = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     handle.write_all(bytes)?;
     if as_gateway_user {
-        std::os::unix::fs::fchown(&handle, Some(GATEWAY_USER), Some(GATEWAY_USER))?;
+        std::os::unix::fs::fchown(&handle, Some(names::GATEWAY_USER), Some(names::GATEWAY_USER))?;
     }
     handle.sync_all()?;
     fs::rename(&new, file)

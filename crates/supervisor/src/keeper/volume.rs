@@ -4,13 +4,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, lchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use gateway::environment as names;
+use gateway::environment::{self as names, GATEWAY_USER};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::unistd::Pid;
 
 use super::orphan;
 use crate::Settings;
-use crate::settings::GATEWAY_USER;
 use crate::status::Board;
 
 /// The supervisor's own folder on the volume. The gateway's user can neither read nor replace it.
