@@ -1,8 +1,13 @@
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use durable::Record;
+use flows::Deployment;
+use local::parts::{Cloud, TABLE};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
+use shell::{DeploymentSettings, StoreSettings, SystemClock};
 
 /// What the provider and the vault hold, read from their files beside the platform.
 #[derive(Debug, Default)]
@@ -53,6 +58,16 @@ impl Remains {
         }
         remains
     }
+}
+
+/// The operations that a platform which does not run left under way, and their kinds, as its table has them.
+pub(crate) async fn under_way(data: &Path) -> BTreeMap<String, String> {
+    let cloud = Cloud::open(&data.join("aws")).await.expect("nobody else has it open");
+    let deployment = Deployment { name: "local".to_owned(), address: String::new(), image_repository: String::new() };
+    let (table, clock) = (StoreSettings { table: TABLE.to_owned() }, Arc::new(SystemClock));
+    let runs = shell::store(&cloud.aws, &table, &DeploymentSettings { deployment }, clock).under_way().await.expect("it can be read");
+    let named = |run: Record| (flows::parse_run_id(&run.id).expect("runs are named so").1.to_string(), run.kind);
+    runs.into_iter().map(named).collect()
 }
 
 fn rows(file: &Path, query: &str) -> Vec<(String, Value)> {
