@@ -50,7 +50,7 @@ async fn live(platform: &Platform, number: usize, evening: Instant) -> bool {
     let created = platform.create(&format!("bad-{number}"), json!({ "plan": "team" })).await;
     let instance = created["instance"]["id"].as_str().unwrap();
     let mut came_up = false;
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         came_up = ended(platform, &created, evening).await["state"] == "succeeded";
         for verb in ["restart", "stop", "start"] {
             let body = (verb == "restart").then(|| json!({ "scope": "machine" }));

@@ -1,4 +1,5 @@
 //! A disk that runs full: it is said in one line, and nothing is lost. It is a small one of the test's own, which takes the right to mount.
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 mod small_disk;
 #[path = "../support/mod.rs"]
