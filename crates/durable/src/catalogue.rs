@@ -22,7 +22,7 @@ pub trait Execute: Send + Sync {
 /// Why a run cannot be walked by this code.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unknown {
-    /// Newer code wrote it: it is left for the new code and looked at again in a minute.
+    /// Newer code wrote it: it is left for the new code and looked at again by the next sweep.
     #[error("this code does not know the flow or its version")]
     Version,
     /// The plan is not of the form that this version writes: a person has to look.

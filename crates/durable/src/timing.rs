@@ -37,7 +37,8 @@ pub struct Timing {
     pub sweep_first: Duration,
     /// No delay between two wake-ups by the sweep is longer.
     pub sweep_longest: Duration,
-    /// A run of a version that this code does not know is looked at again after this long.
+    /// A run of a version that this code does not know is looked at again after this long: a little less than the minute between two
+    /// sweeps, so that each of them finds it, also the one that comes a moment earlier after its minute than the last.
     pub unknown_version: Duration,
 }
 
@@ -59,7 +60,7 @@ impl Timing {
         claims: 12,
         sweep_first: Duration::from_secs(60),
         sweep_longest: Duration::from_secs(3600),
-        unknown_version: Duration::from_secs(60),
+        unknown_version: Duration::from_secs(45),
     };
 
     /// How long to leave a run alone after it was woken so many times without being claimed: 60, 120, 240 s…

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::{Template, root, text};
 
+/// Seconds between two sweeps.
+const EVERY_MINUTE: u64 = 60;
+
 /// An anchor as GitHub makes it of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
@@ -71,6 +74,27 @@ fn every_alarm_calls_somebody_and_knows_what_silence_means() {
         // A sweep that does not run says nothing at all. Everything else is quiet when all is well.
         assert_eq!(silence == "breaching", id == "SweepNotRunning", "{id}");
     }
+}
+
+/// One run that no code knows is told of once a minute: a worker leaves it until a moment before the next sweep. The alarm has to call for
+/// a single one, and within the time that it looks back to.
+#[test]
+fn a_single_run_of_an_unknown_version_calls_somebody() {
+    let template = Template::read();
+    let alarm = &template.0["Resources"]["UnknownVersion"]["Properties"];
+    let [period, periods, needed] = ["Period", "EvaluationPeriods", "DatapointsToAlarm"].map(|name| alarm[name].as_u64().unwrap());
+    // Between a sweep's look at the table and the worker's write that leaves the run: a queue, and at worst a cold start.
+    let handed_over = 10;
+    let left = durable::Timing::DEFAULT.unknown_version.as_secs();
+    let (window, mut sweep, mut told) = (periods * period, 0, BTreeSet::new());
+    while sweep < window {
+        told.insert((sweep + handed_over) / period);
+        let due = sweep + handed_over + left;
+        sweep = due.div_ceil(EVERY_MINUTE) * EVERY_MINUTE;
+    }
+    assert!(told.len() as u64 >= needed, "a stranded run is told of in {} of {periods} periods, and {needed} call", told.len());
+    // Sums of a period: twice in one and not in the next is a datapoint less.
+    assert!(periods > needed, "one minute's delay and nobody is called");
 }
 
 /// A metric that nobody tells is an alarm that never calls.

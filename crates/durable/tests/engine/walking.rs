@@ -187,7 +187,7 @@ fn a_run_of_an_unknown_version_is_left_for_newer_code() {
     }
     let record = fixture.record();
     assert_eq!((record.phase, record.lease_until, record.not_before), (Phase::Running, None, None), "newer code may claim it at once");
-    assert_eq!(record.overdue_at, Some(fixture.clock.now() + Duration::from_secs(60)));
+    assert_eq!(record.overdue_at, Some(fixture.clock.now() + Duration::from_secs(45)));
     assert!(fixture.delays().is_empty() && fixture.calls().is_empty());
     fixture.edit(|record| record.version = 1);
     assert!(matches!(fixture.drive(), Driven::Ended { .. }));
