@@ -4,8 +4,11 @@
 
 mod support;
 
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use aws_sim::Ledger;
-use domain::{OrganisationId, Verb};
+use domain::{Instance, InstanceId, OrganisationId, Verb};
 use durable::{Act, Entry, Guard, Journal, Outcome};
 use dynamo::{NewInstance, Store};
 use serde_json::json;
@@ -109,6 +112,44 @@ async fn a_healthy_fleet_is_read_for_little_and_nothing_is_written() {
     check("check", &bench.spent(), 16, 8.0, 0.0);
     bench.store.suspects().await.unwrap();
     check("suspects", &bench.spent(), 18, 9.0, 0.0);
+}
+
+/// What a check of a whole fleet comes to: 0.03 read units for an instance, besides the half unit that each shard costs at least.
+#[tokio::test]
+async fn a_healthy_check_reads_at_most_three_hundredths_of_a_unit_for_each_instance() {
+    const INSTANCES: usize = 1000;
+    let bench = Bench::new().await;
+    let one = bench.running(OrganisationId::generate(), "mine").await;
+    copies(&bench, &one, INSTANCES - 1).await;
+    bench.spent();
+    let mut seen = 0;
+    for shard in 0..Store::FLEET_SHARDS {
+        seen += bench.store.fleet(shard).await.unwrap().len();
+    }
+    assert_eq!(seen, INSTANCES);
+    let shards = f64::from(Store::FLEET_SHARDS);
+    check("a fleet's check", &bench.spent(), Store::FLEET_SHARDS.into(), 0.03 * INSTANCES as f64 + 0.5 * shards, 0.0);
+}
+
+/// As many more of an instance, spread over the shards; to provision each would take minutes.
+async fn copies(bench: &Bench, one: &Instance, more: usize) {
+    let key = |name: &str, value: String| (name.to_owned(), AttributeValue::S(value));
+    let (owner, sort) = (one.organisation.to_string(), format!("INSTANCE#{}", one.id));
+    let item = bench.client.get_item().table_name(&bench.table).set_key(Some(HashMap::from([key("pk", owner), key("sk", sort)])));
+    let item = item.send().await.unwrap().item.unwrap();
+    let numbers: Vec<_> = (0..more).collect();
+    for batch in numbers.chunks(25) {
+        let puts = batch.iter().map(|number| {
+            let mut copy = item.clone();
+            copy.extend([
+                key("sk", format!("INSTANCE#{}", InstanceId::generate())),
+                key("fleet_shard", format!("{:02}", number % Store::FLEET_SHARDS as usize)),
+            ]);
+            WriteRequest::builder().put_request(PutRequest::builder().set_item(Some(copy)).build().unwrap()).build()
+        });
+        let request = HashMap::from([(bench.table.clone(), puts.collect())]);
+        bench.client.batch_write_item().set_request_items(Some(request)).send().await.unwrap();
+    }
 }
 
 #[tokio::test]
