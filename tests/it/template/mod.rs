@@ -9,6 +9,7 @@ mod functions;
 mod parameters;
 mod queues;
 mod reading;
+mod roles;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
