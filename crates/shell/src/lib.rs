@@ -34,8 +34,8 @@ pub use metrics::measure;
 pub use queue::{FlowQueue, SqsQueue};
 pub use secrets::{PlatformSecrets, SecretError};
 pub use settings::{
-    DeploymentSettings, Environment, FlySettings, IdentitySettings, KeySettings, QueueSettings, Reader, SettingsError, StoreSettings,
-    read_settings,
+    CallerKeySettings, DeploymentSettings, Environment, FlySettings, IdentitySettings, KeySettings, QueueSettings, Reader, SettingsError,
+    StoreSettings, read_settings,
 };
 pub use sqs::{each_record, serve_queue};
 pub use telemetry::log_as_json;

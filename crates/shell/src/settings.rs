@@ -160,26 +160,37 @@ impl FlySettings {
     }
 }
 
-/// The deployment's own keys.
+/// The keys that tenant machines are given the public halves of: what runs need.
 #[derive(Debug, Clone)]
 pub struct KeySettings {
     /// The secret that holds the Ed25519 key of instance tokens and links.
     pub access_secret: String,
     /// The secret that holds the Ed25519 key of control tokens.
     pub control_secret: String,
+}
+
+impl KeySettings {
+    /// `ROCKPOOL_ACCESS_KEY_SECRET`, `ROCKPOOL_CONTROL_KEY_SECRET`.
+    #[must_use]
+    pub fn read(reader: &Reader<'_>) -> Self {
+        Self { access_secret: reader.text("ROCKPOOL_ACCESS_KEY_SECRET"), control_secret: reader.text("ROCKPOOL_CONTROL_KEY_SECRET") }
+    }
+}
+
+/// The keys of what callers of the API are given.
+#[derive(Debug, Clone)]
+pub struct CallerKeySettings {
+    /// The secret that holds the Ed25519 key of instance tokens and links.
+    pub access_secret: String,
     /// The secret that holds the key of pagination cursors.
     pub cursor_secret: String,
 }
 
-impl KeySettings {
-    /// `ROCKPOOL_ACCESS_KEY_SECRET`, `ROCKPOOL_CONTROL_KEY_SECRET`, `ROCKPOOL_CURSOR_KEY_SECRET`.
+impl CallerKeySettings {
+    /// `ROCKPOOL_ACCESS_KEY_SECRET`, `ROCKPOOL_CURSOR_KEY_SECRET`.
     #[must_use]
     pub fn read(reader: &Reader<'_>) -> Self {
-        Self {
-            access_secret: reader.text("ROCKPOOL_ACCESS_KEY_SECRET"),
-            control_secret: reader.text("ROCKPOOL_CONTROL_KEY_SECRET"),
-            cursor_secret: reader.text("ROCKPOOL_CURSOR_KEY_SECRET"),
-        }
+        Self { access_secret: reader.text("ROCKPOOL_ACCESS_KEY_SECRET"), cursor_secret: reader.text("ROCKPOOL_CURSOR_KEY_SECRET") }
     }
 }
 

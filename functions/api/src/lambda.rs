@@ -9,8 +9,8 @@ use edge::{Cursors, Problem};
 use identity::Verifier;
 use secrecy::ExposeSecret as _;
 use shell::{
-    Assembly, AssemblyError, Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, IdentitySettings, KeySettings, PlatformSecrets,
-    QueueSettings, Reader, SecretError, SqsQueue, StoreSettings, SystemClock, TRACEPARENT, TraceContext, X_AMZN_TRACE_ID,
+    Assembly, AssemblyError, Aws, AwsSettings, CallerKeySettings, DeploymentSettings, Environment, FlowQueue, IdentitySettings,
+    PlatformSecrets, QueueSettings, Reader, SecretError, SqsQueue, StoreSettings, SystemClock, TRACEPARENT, TraceContext, X_AMZN_TRACE_ID,
 };
 use tower::ServiceExt as _;
 
@@ -26,7 +26,7 @@ pub struct Settings {
     store: StoreSettings,
     deployment: DeploymentSettings,
     flow: QueueSettings,
-    keys: KeySettings,
+    keys: CallerKeySettings,
     identity: IdentitySettings,
 }
 
@@ -39,7 +39,7 @@ impl Settings {
             store: StoreSettings::read(reader),
             deployment: DeploymentSettings::read(reader),
             flow: QueueSettings::flow(reader),
-            keys: KeySettings::read(reader),
+            keys: CallerKeySettings::read(reader),
             identity: IdentitySettings::read(reader),
         }
     }

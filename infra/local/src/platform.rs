@@ -212,11 +212,7 @@ impl Parts {
             organisation: provider::ORGANISATION.to_owned(),
             token_secret: cloud::FLY_TOKEN.to_owned(),
         };
-        let keys = KeySettings {
-            access_secret: cloud::ACCESS_KEY.to_owned(),
-            control_secret: cloud::CONTROL_KEY.to_owned(),
-            cursor_secret: cloud::CURSOR_KEY.to_owned(),
-        };
+        let keys = KeySettings { access_secret: cloud::ACCESS_KEY.to_owned(), control_secret: cloud::CONTROL_KEY.to_owned() };
         let world = shell::world(&self.cloud.aws, &fly, &keys, http()?, self.clock.clone()).await;
         let world = world.map_err(starting("the flow runner"))?;
         let runner = Arc::new(FlowRunner {

@@ -54,11 +54,7 @@ impl Stage {
         let options = Options { token: Some(FLY_TOKEN.to_owned()), organisation: "acme".to_owned(), ..Options::virtual_machines() };
         let fly = Simulator::open(options).await.unwrap();
         let settings = FlySettings { api: serve(&fly).await, organisation: "acme".to_owned(), token_secret: "platform/fly".to_owned() };
-        let keys = KeySettings {
-            access_secret: "platform/access".to_owned(),
-            control_secret: "platform/control".to_owned(),
-            cursor_secret: "platform/cursor".to_owned(),
-        };
+        let keys = KeySettings { access_secret: "platform/access".to_owned(), control_secret: "platform/control".to_owned() };
         let access = SigningKey::generate().unwrap();
         let secrets = [
             (&settings.token_secret, FLY_TOKEN.to_owned()),

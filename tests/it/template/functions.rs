@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::MetadataCommand;
 use serde_json::{Value, json};
-use shell::{Reader, read_settings};
+use shell::{Environment, Reader, SettingsError, read_settings};
 
 use super::{Template, events, referred, root};
 
 /// Variables that are there without the template: Lambda's own, and those that send the SDK elsewhere, which in the cloud nobody does.
 /// Source: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>.
-const NOT_THE_TEMPLATES: &str = "AWS_";
+pub(super) const NOT_THE_TEMPLATES: &str = "AWS_";
 
 /// Read where the log is opened, before there are settings.
 const LOG_FILTER: &str = "ROCKPOOL_LOG";
@@ -47,8 +47,20 @@ fn settings() -> BTreeMap<&'static str, Asked> {
     ])
 }
 
+/// Reads the settings of the function whose crate lies there.
+pub(super) fn read_settings_of(folder: &str, environment: Environment<'_>) -> Result<(), SettingsError> {
+    match folder {
+        "functions/api" => read_settings(environment, api::Settings::read).map(drop),
+        "functions/sweep" => read_settings(environment, sweep::Settings::read).map(drop),
+        "workers/flow-runner" => read_settings(environment, flow_runner::Settings::read).map(drop),
+        "workers/health-checker" => read_settings(environment, health_checker::Settings::read).map(drop),
+        "workers/notifier" => read_settings(environment, notifier::Settings::read).map(drop),
+        other => panic!("{other} has no settings here"),
+    }
+}
+
 /// The crate's folder, as the repository's root sees it.
-fn folder(function: &Value) -> &str {
+pub(super) fn folder(function: &Value) -> &str {
     function["Properties"]["CodeUri"].as_str().and_then(|uri| uri.strip_prefix("../")).expect("code lies beside infra")
 }
 

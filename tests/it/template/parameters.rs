@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::functions::{NOT_THE_TEMPLATES, folder, read_settings_of};
 use super::{Template, text};
 
 const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "production"];
@@ -33,6 +34,21 @@ fn every_environment_gives_what_the_template_asks_for() {
     }
 }
 
+/// Whose tokens are taken has to be said somehow: with neither an audience nor parties, every client of the issuer may call. The template
+/// refuses that before anything is deployed; an environment as it stands here is none that it refuses.
+#[test]
+fn no_environment_takes_the_tokens_of_every_client() {
+    let (template, config): (_, toml::Table) = (Template::read(), text("samconfig.toml").parse().unwrap());
+    let is_given = |name: &str| serde_json::json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": name }, ""] }] });
+    let rule = &template.0["Rules"]["SomebodysTokens"]["Assertions"][0];
+    assert_eq!(rule["Assert"], serde_json::json!({ "Fn::Or": [is_given("OidcAudience"), is_given("OidcParties")] }));
+    for environment in ENVIRONMENTS {
+        let given = given(&config, environment);
+        let said = ["OidcAudience", "OidcParties"].iter().any(|name| given.get(*name).is_some_and(|value| !value.is_empty()));
+        assert!(said, "{environment} takes the tokens of every client of its issuer");
+    }
+}
+
 /// Two environments of one account, or of one organisation at Fly.io, never meet.
 #[test]
 fn no_two_environments_have_the_same_name() {
@@ -45,24 +61,52 @@ fn no_two_environments_have_the_same_name() {
     assert_eq!(deployments.len(), ENVIRONMENTS.len());
 }
 
-/// A name that the template takes and the settings refuse would be deployed and answer 503.
+/// A value that the template takes and the settings refuse would be deployed and answer 503.
 #[test]
 fn every_environments_settings_are_taken_by_the_functions() {
     let config: toml::Table = text("samconfig.toml").parse().unwrap();
     let template = Template::read();
+    let everywhere = template.0.pointer("/Globals/Function/Environment/Variables").unwrap();
     for environment in ENVIRONMENTS {
         let given = given(&config, environment);
-        let variables = template.0.pointer("/Globals/Function/Environment/Variables").unwrap();
-        let value = |name: &str| -> Option<String> {
-            let parameter = match &variables[name] {
-                Value::Object(one) => one.get("Ref").and_then(Value::as_str)?,
-                _ => return None,
+        for (id, function) in template.functions() {
+            let own = &function["Properties"]["Environment"]["Variables"];
+            let value = |name: &str| -> Option<String> {
+                if name.starts_with(NOT_THE_TEMPLATES) {
+                    return Some("set-by-lambda".to_owned());
+                }
+                own.get(name).or_else(|| everywhere.get(name)).map(|value| resolved(&template, &given, value))
             };
-            let default = template.0["Parameters"][parameter]["Default"].as_str().map(str::to_owned);
-            given.get(parameter).cloned().or(default)
-        };
-        let read = shell::read_settings(&value, shell::DeploymentSettings::read);
-        assert!(read.is_ok(), "{environment}: {}", read.err().unwrap());
+            let read = read_settings_of(folder(function), &value);
+            assert!(read.is_ok(), "{environment}, {id}: {}", read.err().unwrap());
+            assert!(shell::read_settings(&value, shell::ExportSettings::read).is_ok(), "{environment}, {id}");
+        }
+    }
+}
+
+/// What a variable has in an environment: parameters are given or have their defaults, resources are named by what `Ref` gives of them.
+fn resolved(template: &Template, given: &BTreeMap<String, String>, value: &Value) -> String {
+    let reference = |name: &str| -> String {
+        let parameter = template.0["Parameters"].get(name).map(|parameter| &parameter["Default"]);
+        match (parameter, template.0["Resources"][name]["Type"].as_str()) {
+            (Some(default), _) => given.get(name).cloned().or(default.as_str().map(str::to_owned)).unwrap(),
+            (None, Some("AWS::SQS::Queue")) => format!("https://sqs.eu-central-1.amazonaws.com/123456789012/{name}"),
+            (None, Some("AWS::SecretsManager::Secret")) => format!("arn:aws:secretsmanager:eu-central-1:123456789012:secret:{name}"),
+            (None, other) => panic!("say here what a variable gets of {name}, which is {other:?}"),
+        }
+    };
+    match (value.as_str(), value["Ref"].as_str(), value["Fn::Sub"].as_str()) {
+        (Some(plain), ..) => plain.to_owned(),
+        (_, Some(name), _) => reference(name),
+        (.., Some(pattern)) => {
+            let mut parts = pattern.split("${");
+            let first = parts.next().unwrap().to_owned();
+            parts.fold(first, |text, part| {
+                let (name, rest) = part.split_once('}').unwrap();
+                text + &reference(name) + rest
+            })
+        }
+        _ => panic!("{value} is written in a way that is not known here"),
     }
 }
 

@@ -39,11 +39,7 @@ async fn a_secret_that_cannot_be_read_is_named_and_not_shown() {
 async fn what_is_no_key_signs_nothing_and_is_not_shown() {
     let key = access::SigningKey::generate().unwrap().expose_text();
     let (_, secrets) = secrets(&[("good", &key), ("bad", "hush-hush")]).await;
-    let settings = |access: &str| KeySettings {
-        access_secret: access.to_owned(),
-        control_secret: "good".to_owned(),
-        cursor_secret: "unused".to_owned(),
-    };
+    let settings = |access: &str| KeySettings { access_secret: access.to_owned(), control_secret: "good".to_owned() };
     let keys = Keys::read(&secrets, &settings("good")).await.unwrap();
     assert!(keys.public().access.contains("Ed25519") && !keys.public().access.contains(&key), "machines get the public halves");
     let Err(error) = Keys::read(&secrets, &settings("bad")).await else { panic!("it is no key") };

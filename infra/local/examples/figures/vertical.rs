@@ -132,11 +132,7 @@ impl Vertical {
             None => shell::store(&aws, &StoreSettings { table: TABLE.to_owned() }, &settings, clock.clone()),
         };
         let fly = FlySettings { api: provider, organisation: "personal".to_owned(), token_secret: FLY_TOKEN.to_owned() };
-        let keys = KeySettings {
-            access_secret: ACCESS_KEY.to_owned(),
-            control_secret: CONTROL_KEY.to_owned(),
-            cursor_secret: "unused".to_owned(),
-        };
+        let keys = KeySettings { access_secret: ACCESS_KEY.to_owned(), control_secret: CONTROL_KEY.to_owned() };
         let world = shell::world(&aws, &fly, &keys, http.clone(), clock.clone()).await?;
         let journal = Metered::new(store.clone(), metered.then(|| sim.clone()));
         let engine = Engine::new(Arc::new(journal.clone()), Arc::new(wake.clone()), clock.clone(), Arc::new(Flows::new(world)));
