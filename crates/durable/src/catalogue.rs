@@ -1,7 +1,9 @@
 use std::pin::Pin;
 
 use serde_json::Value;
+use tracing::Span;
 
+use crate::record::RunId;
 use crate::run::{Flow, Run};
 
 /// Finds the flow of a run: a `match` on kind and version.
@@ -11,6 +13,11 @@ pub trait Catalogue: Send + Sync {
     /// # Errors
     /// [`Unknown`]: what this code cannot walk, it leaves alone.
     fn open(&self, kind: &str, version: u32, plan: &Value) -> Result<Box<dyn Execute + '_>, Unknown>;
+
+    /// The span that a run's log lines are in. Who knows what a subject is, names it as all others do.
+    fn span(&self, run: &RunId, kind: &str, subject: &str) -> Span {
+        tracing::info_span!("run", %run, kind, subject)
+    }
 }
 
 /// A flow with its plan, ready to be walked. It owns the typed plan, so that the undos of a [`Run`] can borrow from it.

@@ -84,7 +84,7 @@ impl Engine {
         if record.rev > MAX_REV {
             return Err(JournalError::Corrupt { id: id.clone(), why: format!("no run was written {} times", record.rev) });
         }
-        let span = tracing::info_span!("run", run = %id, kind = record.kind, subject = record.subject);
+        let span = self.catalogue.span(id, &record.kind, &record.subject);
         self.walk(record, claim, until.min(lease_until)).instrument(span).await
     }
 

@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::time::Instant;
 
-use axum::Router;
 use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::extract::{DefaultBodyLimit, MatchedPath, RawPathParams, Request};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse as _, Response};
+use axum::{RequestExt as _, Router};
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
 };
@@ -51,7 +51,11 @@ async fn finish(mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
     // The route's pattern, not the address: addresses hold identifiers, and those who search logs search for routes.
     let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
-    let span = tracing::info_span!("request", id = %id, method = %request.method(), route, organisation = Empty);
+    let method = request.method().clone();
+    let span = tracing::info_span!("request", request_id = %id, %method, route, organisation = Empty, instance = Empty, operation = Empty);
+    if let Ok(parameters) = request.extract_parts::<RawPathParams>().await {
+        span.in_scope(|| parameters.iter().for_each(|(_, value)| note_identifier(value)));
+    }
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span.clone()).await;
 
@@ -84,6 +88,25 @@ fn report(problem: &Problem) {
     } else {
         tracing::debug!(kind = ?problem.kind(), cause, "a request was refused");
     }
+}
+
+/// Writes into the request's span what an address is about. What is no identifier of ours is not repeated.
+fn note_identifier(text: &str) {
+    if let Ok(instance) = text.parse() {
+        note_instance(instance);
+    } else if let Ok(operation) = text.parse() {
+        note_operation(operation);
+    }
+}
+
+/// Writes into the request's span which instance it is about, where the address does not say so.
+pub fn note_instance(instance: domain::InstanceId) {
+    Span::current().record("instance", instance.to_string());
+}
+
+/// Writes into the request's span which operation it has started, or is about.
+pub fn note_operation(operation: domain::OperationId) {
+    Span::current().record("operation", operation.to_string());
 }
 
 /// Writes into the request's span whose request it is.

@@ -44,7 +44,7 @@ mod tests;
 pub use authorised::Authorised;
 pub use body::{BODY_LIMIT, JsonBody, Request};
 pub use cursor::Cursors;
-pub use dress::dress;
+pub use dress::{dress, note_instance, note_operation};
 pub use idempotency::IdempotencyKey;
 pub use object::Object;
 pub use path::Path;

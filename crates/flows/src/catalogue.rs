@@ -1,10 +1,12 @@
 use std::pin::Pin;
 
-use durable::{Catalogue, Execute, Flow, Run, Unknown};
+use durable::{Catalogue, Execute, Flow, Run, RunId, Unknown};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::Span;
 
+use crate::address::{parse_run_id, parse_subject};
 use crate::plan::{Kind, MachinePlan, ProvisionPlan, RepairPlan, RestartPlan, RetirePlan};
 use crate::world::World;
 use crate::{provision, repair, restart, retire, start, stop};
@@ -52,6 +54,12 @@ impl Catalogue for Flows {
             (Some(Kind::Retire), 1) => Ok(Box::new(Retire { world, plan: read(plan)? })),
             _ => Err(Unknown::Version),
         }
+    }
+
+    fn span(&self, run: &RunId, kind: &str, subject: &str) -> Span {
+        let Ok((organisation, instance)) = parse_subject(subject) else { return tracing::info_span!("run", %run, kind, subject) };
+        let operation = parse_run_id(run).map(|(_, operation)| tracing::field::display(operation)).ok();
+        tracing::info_span!("run", %run, kind, %organisation, operation, %instance)
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Call {
     pub method: String,
     /// The path without the query.
     pub path: String,
+    /// The `traceparent` that it came with: the trace that it belongs to.
+    pub traceparent: Option<String>,
     /// The status of the answer; `None` while it is under way and when the script lost the answer.
     pub status: Option<u16>,
 }

@@ -12,6 +12,7 @@ use flows::ports::{Queue, QueueError};
 use flows::{AddressError, parse_run_id};
 use jiff::{SignedDuration, Timestamp};
 pub use lambda::{Settings, from_environment};
+use tracing::Instrument as _;
 
 /// Time that an invocation keeps for its last write and its message.
 const LAST_WORDS: SignedDuration = SignedDuration::from_secs(5);
@@ -45,8 +46,13 @@ impl FlowRunner {
     /// [`FlowRunnerError`]; the message is then delivered again.
     pub async fn handle(&self, body: &str, deadline: Timestamp) -> Result<Driven, FlowRunnerError> {
         let run = RunId(body.to_owned());
-        parse_run_id(&run)?;
-        let driven = self.engine.drive(&run, deadline - LAST_WORDS).await?;
+        let (organisation, operation) = parse_run_id(&run)?;
+        let span = tracing::info_span!("operation", %organisation, %operation);
+        self.move_on(&run, body, deadline).instrument(span).await
+    }
+
+    async fn move_on(&self, run: &RunId, body: &str, deadline: Timestamp) -> Result<Driven, FlowRunnerError> {
+        let driven = self.engine.drive(run, deadline - LAST_WORDS).await?;
         match &driven {
             Driven::Ended { outcome, .. } => {
                 tracing::info!(%run, ?outcome, "a run ended");

@@ -26,6 +26,10 @@ pub(crate) struct Accepted(AcceptedView);
 impl Accepted {
     pub(crate) fn new(instance: Instance, record: Option<Record>) -> Result<Self, Problem> {
         let operation = record.map(OperationView::try_from).transpose().map_err(Problem::internal)?;
+        edge::note_instance(instance.id);
+        if let Some(operation) = &operation {
+            edge::note_operation(operation.id);
+        }
         Ok(Self(AcceptedView { instance: instance.into(), operation }))
     }
 }

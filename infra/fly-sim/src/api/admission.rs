@@ -21,7 +21,8 @@ const LARGEST_BODY: usize = 2 * 1024 * 1024;
 /// What every call passes: the log, the token, the script, the limits.
 pub(super) async fn admit(State((world, action)): State<(Arc<World>, &'static str)>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let call = Call { at: world.now(), action, method: method.to_string(), path: path.clone(), status: None };
+    let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let call = Call { at: world.now(), action, method: method.to_string(), path: path.clone(), traceparent, status: None };
     let number = world.calls.begin(call);
     let mut response = match refuse(&world, action, &request) {
         Some(refusal) => refusal.into_response(),
