@@ -16,7 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::{Instrument as _, Span, field::Empty};
 
 use crate::body::BODY_LIMIT;
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem};
 use crate::request_id::{self, RequestId};
 
 /// What an answer carries unless its handler says otherwise. Answers to a token's bearer are nobody else's to keep (RFC 6750, section 5.3),
@@ -83,7 +83,9 @@ fn identify(response: &mut Response, problem: &Problem, id: &RequestId) {
 
 fn report(problem: &Problem) {
     let cause = problem.cause().unwrap_or_default();
-    if problem.kind().status().is_server_error() {
+    // What is away without a cause of its own was told by whoever found out why.
+    let told = problem.kind() == Kind::Unavailable && cause.is_empty();
+    if problem.kind().status().is_server_error() && !told {
         tracing::error!(kind = ?problem.kind(), cause, "a request failed");
     } else {
         tracing::debug!(kind = ?problem.kind(), cause, "a request was refused");

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use crate::chain::Chain;
 use crate::metrics::measure;
+use crate::repeats::lasting;
 use crate::settings::SettingsError;
 
 /// Why something could not be put together.
@@ -93,8 +94,9 @@ impl<T: Send + 'static> Assembly<T> {
                 Ok(whole)
             }
             Err(error) => {
-                let known = bench.trouble.as_ref().is_some_and(|(trouble, _)| trouble.0 == Chain(&*error).to_string());
-                let trouble = if known { NotReady(Chain(&*error).to_string()) } else { refused(&*error) };
+                let why = Chain(&*error).to_string();
+                let known = bench.trouble.as_ref().is_some_and(|(trouble, _)| lasting(&trouble.0) == lasting(&why));
+                let trouble = if known { NotReady(why) } else { refused(&*error) };
                 bench.trouble = Some((trouble.clone(), Instant::now()));
                 // What there is still works: it may only be about to be rotated out.
                 bench.whole.as_ref().map_or(Err(trouble), |(whole, _)| Ok(whole.clone()))

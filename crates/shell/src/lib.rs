@@ -16,6 +16,7 @@ mod http;
 mod mapping;
 mod metrics;
 mod queue;
+mod repeats;
 mod secrets;
 mod settings;
 mod sqs;

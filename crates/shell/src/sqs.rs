@@ -25,9 +25,9 @@ where
         let trace = record.message_attributes.get(TRACEPARENT).and_then(|attribute| attribute.string_value.as_deref());
         let trace = trace.and_then(TraceContext::of_traceparent).unwrap_or_else(TraceContext::begin);
         let message = record.message_id.unwrap_or_default();
-        let span = tracing::info_span!("message", %message);
+        let span = tracing::info_span!("message", message_id = %message);
         if let Err(error) = trace.within("message", async { handle(record.body.unwrap_or_default()).instrument(span).await }).await {
-            tracing::error!(%message, error = %Chain(&error), "a message was not handled");
+            tracing::error!(message_id = %message, cause = %Chain(&error), "a message was not handled");
             response.batch_item_failures.push(failed(message));
         }
     }

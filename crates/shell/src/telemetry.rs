@@ -1,22 +1,58 @@
-use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::repeats::Repeats;
 use crate::settings::Environment;
 use crate::{ExportSettings, export, metrics, read_settings};
 
 /// Logs to standard output as one JSON object per line, which is what CloudWatch Logs can search, and emits [`metrics`](crate::measure)
 /// there under the name in `ROCKPOOL_DEPLOYMENT`. `ROCKPOOL_LOG` filters by level and module (`info` by default;
-/// `warn,sweep=debug`). Spans go where [`ExportSettings`] says.
+/// `warn,sweep=debug`); what it says that cannot be read is logged once, and `info` holds. An error whose cause was just told is
+/// told once in five minutes. Spans go where [`ExportSettings`] says.
 pub fn log_as_json() {
     let environment: Environment<'_> = &|name| std::env::var(name).ok();
-    // Not `EnvFilter`: filtering by the values of fields brings an engine of regular expressions into every function.
-    let filter = environment("ROCKPOOL_LOG").and_then(|text| text.parse().ok());
-    let filter: Targets = filter.unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO));
-    let lines = tracing_subscriber::fmt::layer().json().with_current_span(false).with_span_list(true);
+    let asked = environment("ROCKPOOL_LOG").unwrap_or_default();
+    let (filter, unreadable) = filter(&asked);
+    let lines = tracing_subscriber::fmt::layer().json().with_current_span(false).with_span_list(true).with_filter(Repeats::default());
     tracing_subscriber::registry().with(filter).with(lines).init();
+    if let Some(error) = unreadable {
+        tracing::warn!(asked, %error, "ROCKPOOL_LOG cannot be read; info is logged");
+    }
     metrics::emit_for(environment("ROCKPOOL_DEPLOYMENT").unwrap_or_default());
     if let Ok(settings) = read_settings(environment, ExportSettings::read) {
         export::export_to(settings);
+    }
+}
+
+/// What is to be logged, and what is wrong with the text that says so. Not `EnvFilter`: filtering by the values of fields brings an engine
+/// of regular expressions into every function.
+fn filter(asked: &str) -> (Targets, Option<ParseError>) {
+    let info = Targets::new().with_default(LevelFilter::INFO);
+    if asked.is_empty() {
+        return (info, None);
+    }
+    match asked.parse() {
+        Ok(filter) => (filter, None),
+        Err(error) => (info, Some(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_means_info_and_is_told() {
+        for (asked, debug, readable) in
+            [("", false, true), ("debug", true, true), ("sweep=loud", false, false), ("sweep=debug[x]", false, false)]
+        {
+            let (filter, error) = filter(asked);
+            assert_eq!((filter.would_enable("sweep", &Level::DEBUG), error.is_none()), (debug, readable), "{asked}");
+            assert!(filter.would_enable("sweep", &Level::INFO), "{asked}");
+        }
     }
 }

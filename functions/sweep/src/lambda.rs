@@ -72,7 +72,7 @@ pub async fn serve(sweep: Assembly<Sweep>) -> Result<(), Error> {
         // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
         let minute = TraceContext::begin().within("minute", Box::pin(sweep.minute(event.payload.time))).await;
         shell::flush().await;
-        let minute = minute?;
+        let minute = minute.inspect_err(|error| tracing::error!(cause = %error, "a minute was not swept"))?;
         shell::measure(&[("SweepCompleted", 1), ("RepairsStarted", minute.repairs)]);
         tracing::info!(?minute, "swept");
         Ok::<_, Error>(())
