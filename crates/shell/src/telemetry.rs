@@ -20,7 +20,7 @@ pub fn log_as_json() {
     if let Some(error) = unreadable {
         tracing::warn!(asked, %error, "ROCKPOOL_LOG cannot be read; info is logged");
     }
-    metrics::emit_for(environment("ROCKPOOL_DEPLOYMENT").unwrap_or_default());
+    metrics::emit_for(environment);
     if let Ok(settings) = read_settings(environment, ExportSettings::read) {
         export::export_to(settings);
     }

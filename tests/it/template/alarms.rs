@@ -6,6 +6,12 @@ use serde_json::{Value, json};
 
 use super::{Template, root, text};
 
+/// What is told of a function's version too: `shell`'s list of the same name, which the built functions are held to.
+const ON_TRIAL: [&str; 3] = ["InvocationsRefused", "MessagesFailed", "RunsParked"];
+
+/// A section of fewer words cannot say what to look at and what to do.
+const LEAST_WORDS: usize = 40;
+
 /// Seconds between two sweeps.
 const EVERY_MINUTE: u64 = 60;
 
@@ -15,9 +21,18 @@ fn anchor(heading: &str) -> String {
     kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
+/// The sections of the runbook that say something: a heading alone helps nobody.
 fn runbook() -> BTreeSet<String> {
     let text = text("docs/runbook.md");
-    text.lines().filter(|line| line.starts_with("##")).map(|line| anchor(line.trim_start_matches('#'))).collect()
+    let mut sections: Vec<(String, usize)> = Vec::new();
+    for line in text.lines() {
+        match (line.strip_prefix("##"), sections.last_mut()) {
+            (Some(heading), _) => sections.push((anchor(heading.trim_start_matches('#')), 0)),
+            (None, Some((_, words))) => *words += line.split_whitespace().count(),
+            (None, None) => {}
+        }
+    }
+    sections.into_iter().filter(|(_, words)| *words >= LEAST_WORDS).map(|(section, _)| section).collect()
 }
 
 /// The alarms' properties.
@@ -44,7 +59,7 @@ fn every_alarm_leads_to_a_section_of_the_runbook() {
     for (id, alarm) in alarms(&template) {
         let description = alarm["AlarmDescription"].as_str().unwrap();
         let (_, section) = description.rsplit_once("docs/runbook.md#").unwrap_or_else(|| panic!("{id} names no section: {description}"));
-        assert!(sections.contains(section), "{id}: the runbook has no section #{section}");
+        assert!(sections.contains(section), "{id}: the runbook has no section #{section}, or nothing in it");
     }
 }
 
@@ -106,7 +121,9 @@ fn what_the_alarms_and_the_dashboard_count_is_told_by_the_code() {
         for (namespace, metric, dimensions) in counted(alarm) {
             if namespace == "Rockpool" {
                 assert!(told.contains(metric), "{id} counts {metric}, which no function tells");
-                assert_eq!(dimensions, &json!([{ "Name": "Deployment", "Value": { "Ref": "Deployment" } }]), "{id}");
+                let deployment = json!([{ "Name": "Deployment", "Value": { "Ref": "Deployment" } }]);
+                let of_a_version = dimensions[0]["Name"] == "FunctionName" && dimensions[1]["Name"] == "Version";
+                assert!(dimensions == &deployment || (of_a_version && ON_TRIAL.contains(&metric)), "{id}: nobody tells {metric} so");
             }
         }
     }

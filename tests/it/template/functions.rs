@@ -136,23 +136,6 @@ fn every_function_runs_as_it_was_built() {
     }
 }
 
-/// A deployment that goes wrong goes back by itself, unless whoever deploys has said that nothing is to stop it.
-#[test]
-fn every_function_is_rolled_back_by_an_alarm_on_its_own_errors() {
-    let template = Template::read();
-    for (id, function) in template.functions() {
-        let preference = &function["Properties"]["DeploymentPreference"];
-        let alarms = &preference["Alarms"]["Fn::If"];
-        assert_eq!(alarms[0], "Gradual", "{id}");
-        let named: Vec<_> = alarms[1].as_array().unwrap().iter().filter_map(referred).collect();
-        let own = named.iter().any(|alarm| {
-            let dimensions = template.0["Resources"][alarm]["Properties"]["Dimensions"].as_array().into_iter().flatten();
-            dimensions.filter(|one| one["Name"] == "ExecutedVersion").any(|one| referred(&one["Value"]) == Some(id))
-        });
-        assert!(own, "no alarm on the errors of {id}'s newest version rolls it back");
-    }
-}
-
 #[test]
 fn a_caller_waits_longer_than_the_function_may_take() {
     let template = Template::read();

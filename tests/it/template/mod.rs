@@ -10,6 +10,7 @@ mod parameters;
 mod queues;
 mod reading;
 mod roles;
+mod rollout;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
