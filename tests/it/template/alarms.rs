@@ -147,6 +147,28 @@ fn what_the_alarms_and_the_dashboard_count_is_told_by_the_code() {
     assert!(unseen.is_empty(), "functions tell {unseen:?}, which nobody looks at");
 }
 
+/// What is paid for by its number alone is counted here, and stands in the bill and in the guide.
+#[test]
+fn the_bill_and_the_guide_have_as_many_alarms_and_metrics_as_there_are() {
+    let template = Template::read();
+    let alarms = alarms(&template);
+    let looked_at: usize = alarms.iter().map(|(_, alarm)| counted(alarm).len()).sum();
+    let usage: toml::Table = text("infra/local/examples/figures/cost/usage.toml").parse().unwrap();
+    let number = |name: &str| usage["fixed"][name].as_integer().and_then(|number| usize::try_from(number).ok());
+    assert_eq!((number("alarm_metrics"), number("metrics")), (Some(looked_at), Some(told().len())));
+    assert_eq!(number("queues"), Some(shell::QUEUES.len()));
+    assert_eq!(number("keys"), Some(template.all("AWS::KMS::Key").len()));
+    assert_eq!(number("platform_secrets"), Some(template.all("AWS::SecretsManager::Secret").len()));
+    let (alarm_dollars, metric_dollars) = (looked_at as f64 * 0.10, told().len() as f64 * 0.30);
+    let said = format!(
+        "{looked_at} metrics under {} alarms ${alarm_dollars:.2}, {} metrics of our own ${metric_dollars:.2}",
+        alarms.len(),
+        told().len()
+    );
+    let guide = text("docs/operating.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(guide.contains(&said), "docs/operating.md does not say: {said}");
+}
+
 /// The metrics in the sources: the names in calls of `measure`.
 fn told() -> BTreeSet<String> {
     let mut told = BTreeSet::new();

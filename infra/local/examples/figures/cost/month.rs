@@ -22,6 +22,8 @@ pub(crate) struct Usage {
     health_checker: Checker,
     lambda_pollers: Pollers,
     logs: Logs,
+    environments: Environments,
+    renewals: Renewals,
     fixed: Fixed,
 }
 
@@ -50,10 +52,29 @@ struct Logs {
     invocation: f64,
 }
 
+/// Execution environments that are there all the time.
+#[derive(Debug, Deserialize)]
+struct Environments {
+    api: f64,
+    sweep: f64,
+    flow_runner: f64,
+    health_checker: f64,
+    notifier: f64,
+}
+
+/// What an environment does again and again because it is there.
+#[derive(Debug, Deserialize)]
+struct Renewals {
+    minutes: f64,
+    secrets_of_api: f64,
+    secrets_of_flow_runner: f64,
+    key_minutes: f64,
+}
+
 #[derive(Debug, Deserialize)]
 struct Fixed {
     queues: f64,
-    alarms: f64,
+    alarm_metrics: f64,
     metrics: f64,
     keys: f64,
     platform_secrets: f64,
@@ -111,6 +132,8 @@ pub(crate) fn bill(prices: &Prices, usage: &Usage, metered: &Metered, instances:
         bill.add(prices, "dynamodb", "write_unit", spent.writes * times)?;
         // Each message is sent by us, and received and deleted by Lambda.
         bill.add(prices, "sqs", "request", 3.0 * spent.messages * times)?;
+        // Secrets Manager asks for the key each time.
+        bill.add(prices, "kms", "call", spent.secret_calls * times)?;
         bill.add(prices, "secrets_manager", "call", spent.secret_calls * times)
     };
     spend(&metered.minute, usage.minutes)?;
@@ -142,11 +165,18 @@ pub(crate) fn bill(prices: &Prices, usage: &Usage, metered: &Metered, instances:
     }
     bill.add(prices, "cloudwatch", "log_gigabyte", invocations * usage.logs.invocation / 1e9)?;
 
-    let Fixed { queues, alarms, metrics, keys, platform_secrets, secrets_per_instance, bytes_per_instance } = usage.fixed;
+    let Environments { api, sweep, flow_runner, health_checker, notifier } = usage.environments;
+    let renewals = &usage.renewals;
+    let read = (api * renewals.secrets_of_api + flow_runner * renewals.secrets_of_flow_runner) * usage.minutes / renewals.minutes;
+    let opened = (api + sweep + flow_runner + health_checker + notifier) * usage.minutes / renewals.key_minutes;
+    bill.add(prices, "secrets_manager", "call", read)?;
+    bill.add(prices, "kms", "call", read + opened)?;
+
+    let Fixed { queues, alarm_metrics, metrics, keys, platform_secrets, secrets_per_instance, bytes_per_instance } = usage.fixed;
     let polls = queues * usage.lambda_pollers.per_queue * usage.minutes * 60.0 / usage.lambda_pollers.seconds;
     bill.add(prices, "sqs", "request", polls)?;
     bill.add(prices, "scheduler", "invocation", usage.minutes)?;
-    bill.add(prices, "cloudwatch", "alarm_month", alarms)?;
+    bill.add(prices, "cloudwatch", "alarm_metric_month", alarm_metrics)?;
     bill.add(prices, "cloudwatch", "metric_month", metrics)?;
     bill.add(prices, "kms", "key_month", keys)?;
     bill.add(prices, "secrets_manager", "secret_month", platform_secrets)?;
