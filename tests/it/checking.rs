@@ -18,7 +18,7 @@ async fn a_healthy_fleet_is_asked_once_a_minute_each_and_nothing_is_written() {
     fleet.of("fra", 12).await;
     fleet.bench.spent();
     for _ in 0..3 {
-        assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 12, missed: 0, written: 0 });
+        assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 12, missed: 0, written: 0, ..Checked::default() });
         let spent = fleet.bench.spent();
         assert_eq!((spent.write_units(), spent.total_calls()), (0.0, 16), "one query for each shard\n{spent}");
         assert_eq!(spent.calls("dynamodb.Query"), 16, "{spent}");
@@ -45,7 +45,7 @@ async fn everything_but_a_supervisor_that_says_ready_is_a_miss() {
     for (instance, mood) in sick.iter().zip(moods) {
         fleet.set([instance], mood);
     }
-    assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 0, missed: 8, written: 8 });
+    assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 0, missed: 8, written: 8, ..Checked::default() });
     for instance in &sick {
         assert_eq!(fleet.misses(instance).await, 1);
     }
@@ -75,7 +75,7 @@ async fn a_miss_counts_once_a_minute_however_often_late_or_out_of_order_it_is_ch
     assert_eq!(fleet.misses(&sick).await, 3);
     fleet.bench.advance(60);
     fleet.bench.spent();
-    assert_eq!(fleet.check(now + 3).await, Checked { well: 0, missed: 1, written: 0 }, "three are as many as count");
+    assert_eq!(fleet.check(now + 3).await, Checked { well: 0, missed: 1, written: 0, ..Checked::default() }, "three are as many as count");
     assert_eq!(fleet.bench.spent().write_units(), 0.0);
     let suspects = fleet.bench.store.suspects().await.unwrap();
     assert_eq!(suspects.iter().map(|suspect| suspect.instance).collect::<Vec<_>>(), [sick.id]);
@@ -156,7 +156,7 @@ async fn instances_that_are_stopped_or_that_a_run_owns_are_not_asked() {
     ask(1, Verb::Restart).await;
     fleet.bench.provisioning("fra").await;
     fleet.set(&all, Mood::Page(502));
-    assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 0, missed: 1, written: 1 });
+    assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 0, missed: 1, written: 1, ..Checked::default() });
     let checked: Vec<_> = fleet.supervisors.checks().into_keys().collect();
     assert_eq!(checked, [fleet.bench.deployment.app(&all[2].id)]);
 }
@@ -173,14 +173,14 @@ async fn a_degraded_instance_is_running_again_as_soon_as_it_answers() {
     fleet.set([&instance], Mood::Page(502));
     fleet.bench.spent();
     for _ in 0..4 {
-        assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 0, missed: 1, written: 0 });
+        assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { missed: 1, degraded: 1, ..Checked::default() });
         fleet.bench.advance(60);
     }
     assert_eq!(fleet.bench.spent().write_units(), 0.0, "it is in a person's hands already");
     assert!(fleet.bench.store.suspects().await.unwrap().is_empty());
 
     fleet.set([&instance], Mood::Well);
-    assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 1, missed: 0, written: 1 });
+    assert_eq!(fleet.check(fleet.bench.minute()).await, Checked { well: 1, missed: 0, written: 1, ..Checked::default() });
     let well = fleet.bench.again(&instance).await;
     assert_eq!((well.state, well.trouble), (State::Running, None));
 }

@@ -3,8 +3,6 @@ use domain::InstanceId;
 use durable::Attempt;
 use flows::ports::Alarms;
 
-use crate::metrics::measure;
-
 /// Alarms as log lines at level `ERROR` with a field `alarm`: what a metric filter of CloudWatch Logs counts and a person searches for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LoggedAlarms;
@@ -12,10 +10,7 @@ pub struct LoggedAlarms;
 #[async_trait]
 impl Alarms for LoggedAlarms {
     async fn raise(&self, alarm: &str, instance: &InstanceId, detail: &str, request: &str) -> Attempt<()> {
-        if alarm == "instance_degraded" {
-            measure(&[("DegradedInstances", 1)]);
-        }
-        tracing::error!(alarm, %instance, detail, request, "an operator is called");
+        tracing::error!(alarm, %instance, detail, operation = request, "an operator is called");
         Ok(())
     }
 }

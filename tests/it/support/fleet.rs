@@ -107,11 +107,7 @@ impl Fleet {
     /// All of these messages at the same time, each by a checker of its own.
     async fn handle(&self, bodies: Vec<String>) -> Checked {
         let all = join_all(bodies.iter().map(|body| self.checker.handle(body))).await;
-        all.into_iter().map(Result::unwrap).fold(Checked::default(), |sum, one| Checked {
-            well: sum.well + one.well,
-            missed: sum.missed + one.missed,
-            written: sum.written + one.written,
-        })
+        all.into_iter().map(Result::unwrap).fold(Checked::default(), Checked::and)
     }
 
     /// The misses that are held against an instance.

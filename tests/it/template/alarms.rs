@@ -112,6 +112,47 @@ fn a_single_run_of_an_unknown_version_calls_somebody() {
     assert!(periods > needed, "one minute's delay and nobody is called");
 }
 
+/// At night hardly anybody calls. An API that answers nobody but with 5xx is noticed all the same, and one failure of a few is not.
+#[test]
+fn an_api_that_fails_is_noticed_however_few_call() {
+    let template = Template::read();
+    let alarm = &template.0["Resources"]["ApiAnswers"]["Properties"];
+    let share = alarm["Metrics"][0]["Expression"].as_str().unwrap();
+    let threshold = alarm["Threshold"].as_f64().unwrap();
+    let calls = |failed: u32, requests: u32| {
+        evaluated(&share.replace("failed", &failed.to_string()).replace("requests", &requests.to_string())) > threshold
+    };
+    for (failed, requests) in [(5, 5), (19, 19), (2, 20), (6, 100)] {
+        assert!(calls(failed, requests), "{failed} of {requests}");
+    }
+    for (failed, requests) in [(0, 0), (1, 1), (4, 19), (1, 20), (5, 100)] {
+        assert!(!calls(failed, requests), "{failed} of {requests}");
+    }
+}
+
+/// As much of CloudWatch's metric math as that takes: numbers, `*` and `/` from left to right, `IF(a >= b, c, d)`.
+/// Source: <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html>.
+fn evaluated(text: &str) -> f64 {
+    let text = text.trim();
+    let Some(arguments) = text.strip_prefix("IF(").and_then(|rest| rest.strip_suffix(')')) else {
+        let mut words = text.split_whitespace();
+        let number = |word: Option<&str>| word.and_then(|word| word.parse::<f64>().ok()).unwrap_or_else(|| panic!("`{text}`"));
+        let mut value = number(words.next());
+        while let Some(operator) = words.next() {
+            match operator {
+                "*" => value *= number(words.next()),
+                "/" => value /= number(words.next()),
+                other => panic!("`{other}` is not known here"),
+            }
+        }
+        return value;
+    };
+    // The last argument may be another IF.
+    let [condition, yes, no] = arguments.splitn(3, ',').collect::<Vec<_>>()[..] else { panic!("`{text}`") };
+    let (left, right) = condition.split_once(">=").unwrap();
+    evaluated(if evaluated(left) >= evaluated(right) { yes } else { no })
+}
+
 /// A metric that nobody tells is an alarm that never calls.
 #[test]
 fn what_the_alarms_and_the_dashboard_count_is_told_by_the_code() {

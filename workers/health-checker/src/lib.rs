@@ -54,6 +54,8 @@ pub struct Checked {
     pub well: usize,
     /// Instances that did not.
     pub missed: usize,
+    /// Instances that did not and are degraded: no check and no repair will heal them.
+    pub degraded: usize,
     /// Writes: none where nothing changed.
     pub written: usize,
 }
@@ -61,13 +63,17 @@ pub struct Checked {
 impl Checked {
     /// Tells these figures to whoever collects them.
     pub fn measure(self) {
-        shell::measure(&[("ChecksWell", self.well), ("ChecksMissed", self.missed)]);
+        shell::measure(&[("ChecksWell", self.well), ("ChecksMissed", self.missed), ("DegradedInstances", self.degraded)]);
     }
 
-    const fn add(&mut self, other: Self) {
+    /// These and others together.
+    #[must_use]
+    pub const fn and(mut self, other: Self) -> Self {
         self.well += other.well;
         self.missed += other.missed;
+        self.degraded += other.degraded;
         self.written += other.written;
+        self
     }
 }
 
@@ -88,7 +94,7 @@ impl<P: Ask> HealthChecker<P> {
         let (mut checked, mut failed) = (Checked::default(), None);
         while let Some(one) = all.next().await {
             match one {
-                Ok(one) => checked.add(one),
+                Ok(one) => checked = checked.and(one),
                 // The others are checked all the same: when this message comes again, its minute is over.
                 Err(error) => failed = Some(error),
             }
@@ -106,8 +112,9 @@ impl<P: Ask> HealthChecker<P> {
     async fn check(&self, target: Target, minute: i64) -> Result<Checked, StoreError> {
         let seen = self.probe.ask(&target.address).await;
         let well = seen == Seen::Well;
+        let degraded = !well && target.state == State::Degraded;
         let written = self.record(&target, seen, minute).await?;
-        Ok(Checked { well: usize::from(well), missed: usize::from(!well), written: usize::from(written) })
+        Ok(Checked { well: usize::from(well), missed: usize::from(!well), degraded: usize::from(degraded), written: usize::from(written) })
     }
 
     /// Writes what changed, and says whether anything did.

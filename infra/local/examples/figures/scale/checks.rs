@@ -57,7 +57,7 @@ pub(crate) async fn measure(instances: usize) -> Outcome<()> {
         shell::HEALTH.concurrency,
     ));
     let silent = instances.div_ceil(ONE_IN);
-    let expected = Checked { well: instances, missed: 0, written: 0 };
+    let expected = Checked { well: instances, ..Checked::default() };
     let beyond = holes.spent.wall.saturating_sub(calm.spent.wall);
     println!("\nInstances that never answer cost {beyond:.1?} (allowed: their time-out of {TIMEOUT:?} and a tenth more).");
     if calm.checked.missed > 0 || holes.checked.missed > silent {
@@ -102,9 +102,7 @@ impl Fleet {
             }
         });
         let checks = stream::iter(checks).buffer_unordered(shell::HEALTH.concurrency.try_into()?);
-        let add = |sum: Checked, one: Checked| async move {
-            Ok(Checked { well: sum.well + one.well, missed: sum.missed + one.missed, written: sum.written + one.written })
-        };
+        let add = |sum: Checked, one: Checked| async move { Ok(sum.and(one)) };
         let checked = checks.try_fold(Checked::default(), add).await?;
         let spent = watch.stop()?;
         let targets_processor = targets.processor().await?.saturating_sub(processor);
