@@ -29,6 +29,7 @@ pub(crate) async fn a_bad_day(check: &mut Check) {
     day.a_notice_that_nobody_takes_is_sent_again().await;
     day.a_run_that_waits_wakes_itself().await;
     day.a_run_whose_worker_died_is_woken(&instances[0]).await;
+    day.a_run_of_newer_code_is_left_for_it(&instances[2]).await;
     day.a_run_that_does_not_get_on_is_parked(&instances[1]).await;
     day.a_deletion_whose_answer_is_lost_is_looked_up(&instances).await;
     check.end(platform).await;
@@ -189,6 +190,36 @@ impl Day<'_> {
             self.customer.get(&operation).await.1["state"] == "succeeded"
         })
         .await;
+    }
+
+    /// As if the runner had been rolled back while a run of the newer version was under way.
+    async fn a_run_of_newer_code_is_left_for_it(&self, instance: &InstanceId) {
+        let (operation, run) = self.restart_whose_worker_dies(instance).await;
+        let version = async |version: &str| {
+            let update = self.platform.cloud.aws.dynamodb().update_item().table_name(local::parts::TABLE);
+            let update = update.key("pk", AttributeValue::S(run.clone())).key("sk", AttributeValue::S("RUN".to_owned()));
+            let update = update.update_expression("SET #version = :version").expression_attribute_names("#version", "version");
+            update.expression_attribute_values(":version", AttributeValue::N(version.to_owned())).send().await.unwrap();
+        };
+        version("999").await;
+        let runner = self.platform.function("flow-runner");
+        let left = || runner.output().iter().any(|line| line.contains("unknown_version") && line.contains(&run));
+        self.swept_until("the run was not left", async || {
+            let_the_lease_run_out(self.platform, &run).await;
+            left()
+        })
+        .await;
+        version("1").await;
+        self.make_due(&run).await;
+        self.swept_until("the run is not taken up again", async || self.customer.get(&operation).await.1["state"] == "succeeded").await;
+    }
+
+    /// A run that nobody holds is looked at again now, and not by the sweep of a later minute.
+    async fn make_due(&self, run: &str) {
+        let update = self.platform.cloud.aws.dynamodb().update_item().table_name(local::parts::TABLE);
+        let update = update.key("pk", AttributeValue::S(run.to_owned())).key("sk", AttributeValue::S("RUN".to_owned()));
+        let now = AttributeValue::N(Timestamp::now().as_nanosecond().to_string());
+        update.update_expression("SET overdue_at = :now").expression_attribute_values(":now", now).send().await.unwrap();
     }
 
     /// As if a worker had died in each of many claims.

@@ -64,6 +64,15 @@ impl<'p> Customer<'p> {
         self.ask(Method::POST, "/v1/instances", Some(body), name).await
     }
 
+    /// Asks for an instance once, as part of a trace of the caller's.
+    pub(crate) async fn create_in_trace(&self, name: &str, traceparent: &str) -> Value {
+        let request = self.http.post(format!("{}/v1/instances", self.platform.address)).bearer_auth(&self.platform.token);
+        let body = json!({ "name": name, "plan": "team", "region": "fra" });
+        let answer = request.header("traceparent", traceparent).json(&body).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::ACCEPTED);
+        answer.json().await.unwrap()
+    }
+
     pub(crate) async fn ended(&self, operation: &str) -> Value {
         self.until(&format!("/v1/operations/{operation}"), |operation| !operation["ended_at"].is_null()).await
     }

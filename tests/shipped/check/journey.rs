@@ -3,18 +3,26 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
+use shipped::Platform;
 
 use crate::Check;
 use crate::customer::Customer;
 
+/// The trace in which the caller asked for the instance.
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
 pub(crate) async fn an_instance_lives(check: &mut Check) {
     let platform = check.platform(Some(Duration::from_secs(5))).await;
     let customer = Customer::new(&platform);
-    let created = customer.create("demo").await;
+    let created = customer.create_in_trace("demo", &format!("00-{TRACE}-00f067aa0ba902b7-01")).await;
     let instance = created["instance"]["id"].as_str().unwrap();
-    let ended = customer.ended(created["operation"]["id"].as_str().unwrap()).await;
+    let operation = created["operation"]["id"].as_str().unwrap();
+    let ended = customer.ended(operation).await;
     assert_eq!(ended["state"], "succeeded", "{ended}");
+    its_trace_leads_to_the_provider(&platform);
+    the_lines_about_it_name_it(&platform, instance, operation);
+    remember_its_secrets(check, &platform, instance).await;
     let path = format!("/v1/instances/{instance}");
     let running = customer.settled(instance, "running").await;
     let health = format!("{}/health", running["address"].as_str().unwrap());
@@ -32,7 +40,8 @@ pub(crate) async fn an_instance_lives(check: &mut Check) {
     let renamed = customer.ask(Method::PATCH, &path, Some(json!({ "name": "other" })), "rename").await;
     assert_eq!(renamed["name"], "other");
     let answer = customer.ask(Method::POST, &format!("{path}/access"), None, "access").await;
-    assert!(answer["token"].is_string(), "{answer}");
+    let (token, link) = (answer["token"].as_str().unwrap(), answer["link"].as_str().unwrap());
+    check.secrets.extend([token.to_owned(), link.rsplit_once("token=").unwrap().1.to_owned()]);
     let (status, list) = customer.get("/v1/instances?limit=1").await;
     assert_eq!((status, list["instances"].as_array().map(Vec::len)), (StatusCode::OK, Some(1)));
     let (status, _) = customer.get(&format!("{path}/operations")).await;
@@ -49,4 +58,58 @@ pub(crate) async fn an_instance_lives(check: &mut Check) {
         .await;
     assert!(platform.fly.inventory().is_empty(), "something of it is left at the provider");
     check.end(platform).await;
+}
+
+/// The lines that a function logged, each with the fields of all spans that it stands in.
+fn lines(platform: &Platform, function: &str) -> Vec<Value> {
+    let parsed = platform.function(function).output().into_iter().map(|line| serde_json::from_str::<Value>(&line).unwrap());
+    let flat = parsed.map(|line| {
+        let spans = line["spans"].as_array().into_iter().flatten();
+        let objects = spans.chain([&line["fields"]]).filter_map(Value::as_object);
+        objects.flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
+    });
+    flat.map(Value::Object).collect()
+}
+
+/// From the caller through the API and a queue to the runner, and with each of its calls to the provider.
+fn its_trace_leads_to_the_provider(platform: &Platform) {
+    for function in ["api", "flow-runner", "notifier"] {
+        assert!(lines(platform, function).iter().any(|line| line["trace_id"] == TRACE), "{function} logged nothing in the caller's trace");
+    }
+    let calls = platform.fly.calls();
+    let made = calls.iter().find(|call| call.action == "create_machine").unwrap();
+    let theirs = made.traceparent.as_deref().and_then(|context| context.strip_prefix(&format!("00-{TRACE}-")).map(str::to_owned));
+    assert!(theirs.is_some_and(|rest| rest != "00f067aa0ba902b7-01"), "the provider was not told: {made:?}");
+}
+
+/// Whoever searches for an instance finds it by the same names in the API's lines and in the runner's.
+fn the_lines_about_it_name_it(platform: &Platform, instance: &str, operation: &str) {
+    let api = lines(platform, "api");
+    let asked = api.iter().find(|line| line["message"] == "answered" && line["status"] == 202).unwrap();
+    assert!(asked["request_id"].is_string() && asked["organisation"].is_string(), "{asked}");
+    assert_eq!((&asked["instance"], &asked["operation"]), (&json!(instance), &json!(operation)), "{asked}");
+    let looked = api.iter().find(|line| line["route"] == "/v1/operations/{id}").unwrap();
+    assert_eq!(looked["operation"], operation, "{looked}");
+    let runner = lines(platform, "flow-runner");
+    let ended = runner.iter().find(|line| line["message"] == "ended").unwrap();
+    assert_eq!(
+        ["organisation", "instance", "operation", "run"].map(|name| ended[name].clone()),
+        [
+            asked["organisation"].clone(),
+            json!(instance),
+            json!(operation),
+            json!(format!("{}.{operation}", asked["organisation"].as_str().unwrap()))
+        ],
+        "{ended}"
+    );
+    let said = runner.iter().find(|line| line["message"] == "a run ended").unwrap();
+    assert_eq!((&said["organisation"], &said["operation"]), (&asked["organisation"], &json!(operation)), "{said}");
+}
+
+/// What the vault holds for the instance, which is none of the logs' business.
+async fn remember_its_secrets(check: &mut Check, platform: &Platform, instance: &str) {
+    let name = format!("rockpool/local/instances/{instance}");
+    let answer = platform.cloud.aws.secrets_manager().get_secret_value().secret_id(name).send().await.unwrap();
+    let values: Value = serde_json::from_str(&answer.secret_string.unwrap()).unwrap();
+    check.secrets.extend(values.as_object().unwrap().values().map(|value| value.as_str().unwrap().to_owned()));
 }

@@ -114,6 +114,21 @@ impl Template {
         self.of(kind).map(|(id, resource)| Ok((id.clone(), self.text(&resource["Properties"][property])?))).collect()
     }
 
+    /// What alarms wait for in a namespace: the names of metrics, each with the names of its dimensions.
+    #[must_use]
+    pub fn alarm_metrics(&self, namespace: &str) -> Vec<(String, Vec<String>)> {
+        let mut found = Vec::new();
+        for (_, alarm) in self.of("AWS::CloudWatch::Alarm") {
+            let properties = &alarm["Properties"];
+            let several = properties["Metrics"].as_array().into_iter().flatten().map(|one| &one["MetricStat"]["Metric"]);
+            for metric in several.chain([properties]).filter(|metric| metric["Namespace"] == namespace) {
+                let dimensions = metric["Dimensions"].as_array().into_iter().flatten().filter_map(|one| plain(&one["Name"]));
+                found.extend(plain(&metric["MetricName"]).map(|name| (name, dimensions.collect())));
+            }
+        }
+        found
+    }
+
     /// Every function.
     ///
     /// # Errors
