@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Template;
+use super::{Template, text};
 
 /// Partition and sort key, as CloudFormation writes them.
 fn key_schema((partition, sort): (&str, &str)) -> Value {
@@ -60,6 +60,11 @@ fn what_holds_state_outlives_the_stack() {
         assert_eq!((&resource["DeletionPolicy"], &resource["UpdateReplacePolicy"]), (&json!("Retain"), &json!("Retain")), "{id}");
     }
     assert_eq!(kept, 6, "a table, a key and four secrets");
+    // What is left behind is taken up again by name.
+    let guide = text("docs/operating.md");
+    for (id, _) in holding.iter().flat_map(|kind| template.all(kind)) {
+        assert_eq!(guide.matches(&format!("\"{id}\"")).count(), 2, "a new stack would not take up {id}");
+    }
 }
 
 /// CloudFormation would show a secret's value to whoever may read the stack.
