@@ -64,8 +64,8 @@ async fn a_function_sees_what_lambda_and_its_settings_say_and_nothing_of_this_pr
     let function = function();
     let names = text(&function, "environment").await;
     let expected = [
-        "AWS_EXECUTION_ENV AWS_LAMBDA_FUNCTION_MEMORY_SIZE AWS_LAMBDA_FUNCTION_NAME AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE AWS_LAMBDA_LOG_GROUP_NAME AWS_LAMBDA_RUNTIME_API LAMBDA_TASK_ROOT LANG PATH SUBJECT TZ _HANDLER",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE AWS_LAMBDA_FUNCTION_NAME AWS_LAMBDA_FUNCTION_VERSION AWS_LAMBDA_INITIALIZATION_TYPE",
+        "AWS_LAMBDA_LOG_GROUP_NAME AWS_LAMBDA_LOG_STREAM_NAME AWS_LAMBDA_RUNTIME_API LAMBDA_TASK_ROOT LANG PATH SUBJECT TZ _HANDLER",
     ];
     assert_eq!(names, expected.join(" "));
     let headers = text(&function, "headers").await;
