@@ -24,7 +24,8 @@ pub enum Adversity {
     /// Another's transaction on the same items comes first: the scene's rival acts, the store cancels the write with
     /// `TransactionConflict`, and repeats it a moment later upon what is stored then.
     Conflict,
-    /// The store is asked too much: nothing is written or read, by anybody, for four minutes from here on, which is longer than a lease.
+    /// Too much is asked. The store writes and reads nothing, for anybody, for four minutes from here on, which is longer than a lease; the
+    /// world answers whatever call with 429 for one.
     Throttling,
     /// Somebody asks to cancel just before.
     Cancel,
@@ -64,8 +65,8 @@ impl Adversity {
             Self::CrashBefore | Self::CrashAfter | Self::RefuseOnce | Self::LostAnswer | Self::Cancel | Self::Duplicate => true,
             Self::RefuseForGood | Self::LateEffect => matches!(kind, PointKind::Effect),
             Self::AskedTwice => !matches!(kind, PointKind::Effect),
-            Self::Stall => !matches!(kind, PointKind::Message),
-            Self::Conflict | Self::Throttling | Self::StaleIndex => matches!(kind, PointKind::Write),
+            Self::Stall | Self::Throttling => !matches!(kind, PointKind::Message),
+            Self::Conflict | Self::StaleIndex => matches!(kind, PointKind::Write),
         }
     }
 

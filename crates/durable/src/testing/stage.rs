@@ -19,6 +19,10 @@ const STALLED: Duration = Duration::from_secs(Timing::DEFAULT.lease.as_secs() + 
 const CONTENDED: Duration = Duration::from_millis(600);
 /// How long the store is throttled: the first sweep after the lease fails too.
 const THROTTLED: Duration = Duration::from_secs(240);
+/// How long the world answers nothing but 429.
+const LIMITED: Duration = Duration::from_secs(60);
+/// When it says that one may ask again, in seconds.
+const RETRY_AFTER: u64 = 5;
 /// How long the index of overdue runs shows what was: longer than a lease and its sweep.
 const STALE: Duration = Duration::from_secs(600);
 
@@ -41,6 +45,7 @@ struct Inner {
     broken: Option<String>,
     crowded: bool,
     throttled_until: Option<Timestamp>,
+    limited_until: Option<Timestamp>,
     stale: Option<Stale>,
 }
 
@@ -90,6 +95,9 @@ impl Stage {
         if self.inner().refused.contains(name) {
             return Err(Setback::fatal(format!("{name} is refused for good")));
         }
+        if self.inner().limited_until.is_some_and(|until| until > self.clock.now()) {
+            return Err(Setback::not_yet(RETRY_AFTER, format!("{name} met 429")));
+        }
         match adversity {
             None => apply(),
             Some(Adversity::CrashAfter) => {
@@ -125,6 +133,7 @@ impl Stage {
                     Adversity::Duplicate => inner.orders.push(Order::Duplicate),
                     Adversity::Conflict => inner.orders.push(Order::Rival),
                     Adversity::StaleIndex => inner.orders.push(Order::StaleIndex),
+                    Adversity::Throttling if kind == PointKind::Effect => inner.limited_until = Some(self.clock.now() + LIMITED),
                     Adversity::Throttling => inner.throttled_until = Some(self.clock.now() + THROTTLED),
                     _ => {}
                 }
