@@ -21,7 +21,8 @@ pub(crate) async fn provision<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a
     provision_in(run, world, plan, Surplus::GoesAtLast).await
 }
 
-/// The first version, of which runs may be under way: it looked for surplus volumes before lists could show them.
+/// The first version, of which runs may be under way: it has its step for surplus volumes where lists may not show them yet, and looks
+/// again as soon as the gateway answers.
 pub(crate) async fn provision_1<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a ProvisionPlan) -> Flow<Placement> {
     provision_in(run, world, plan, Surplus::GoesFirst).await
 }
@@ -78,7 +79,12 @@ async fn provision_in<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Provisi
         run.step("delete_surplus_volumes", delete_surplus()).await?;
     }
     run.step_within("await_started", FIRST_BOOT, machines.await_state(app, &machine_id, MachineState::Started)).await?;
-    run.step_within("await_healthy", FIRST_BOOT, gateways.await_ready(&target.instance, address)).await?;
+    let healthy = async {
+        gateways.await_ready(&target.instance, address).await?;
+        // Where the look came too early, it is repeated here, because no step may be added to runs that are under way.
+        if surplus == Surplus::GoesFirst { delete_surplus().await } else { Ok(()) }
+    };
+    run.step_within("await_healthy", FIRST_BOOT, healthy).await?;
     if surplus == Surplus::GoesAtLast {
         run.step("delete_surplus_volumes", delete_surplus()).await?;
     }

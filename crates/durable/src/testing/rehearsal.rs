@@ -35,6 +35,7 @@ const REPLAY: &str = "ROCKPOOL_SCHEDULE";
 pub struct Rehearsal {
     name: String,
     make: Make,
+    replayed_by: &'static str,
 }
 
 type Make = Box<dyn Fn(&Arc<Stage>) -> Scene + Send + Sync>;
@@ -49,7 +50,13 @@ pub struct Explored {
 impl Rehearsal {
     /// A rehearsal of the scene that `make` makes, anew for every performance. The fake world sends its calls through the stage.
     pub fn new(name: impl Into<String>, make: impl Fn(&Arc<Stage>) -> Scene + Send + Sync + 'static) -> Self {
-        Self { name: name.into(), make: Box::new(make) }
+        Self { name: name.into(), make: Box::new(make), replayed_by: "cargo test" }
+    }
+
+    /// The same, and the line that replays a schedule names this command; `cargo test` otherwise.
+    #[must_use]
+    pub fn replayed_by(self, command: &'static str) -> Self {
+        Self { replayed_by: command, ..self }
     }
 
     /// One performance.
@@ -76,7 +83,7 @@ impl Rehearsal {
 
     /// The line that performs one schedule of this rehearsal alone.
     pub(super) fn replay_line(&self, schedule: &Schedule) -> String {
-        format!("{REPLAY}=\"{} {schedule}\"", self.name)
+        format!("{REPLAY}=\"{} {schedule}\" {}", self.name, self.replayed_by)
     }
 
     /// The points of a performance in which nothing goes wrong.

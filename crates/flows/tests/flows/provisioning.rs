@@ -5,7 +5,9 @@ use durable::Outcome;
 use durable::testing::{Adversity, Schedule};
 use flows::testing::{Conditions, Sickness};
 
-use flows::testing::repertoire::{Play, provision, provision_lagging_lists, provision_no_room, provision_third_region};
+use flows::testing::repertoire::{
+    Play, provision, provision_1, provision_1_lagging_lists, provision_lagging_lists, provision_no_room, provision_third_region,
+};
 
 #[test]
 fn a_calm_provision_does_each_thing_once_and_in_order() {
@@ -75,18 +77,20 @@ fn calls_that_say_not_yet_are_waited_for() {
 
 #[test]
 fn a_lost_answer_that_made_a_second_volume_leaves_one() {
-    let play = provision_lagging_lists();
-    let points = play.rehearsal().points();
-    let create = points.iter().position(|point| point.name == "ensure_volume fra").expect("a volume is made");
-    let (finish, set) = play.perform(&Schedule::calm().and(create, Adversity::LostAnswer));
-    assert_eq!(finish.outcome(), Some(&Outcome::Succeeded));
-    let ids: Vec<String> = set.world.provider().volumes.iter().map(|volume| volume.id.clone()).collect();
-    assert_eq!(ids, ["vol_2"], "the first was surplus");
+    for play in [provision_lagging_lists(), provision_1_lagging_lists()] {
+        let points = play.rehearsal().points();
+        let create = points.iter().position(|point| point.name == "ensure_volume fra").expect("a volume is made");
+        let (finish, set) = play.perform(&Schedule::calm().and(create, Adversity::LostAnswer));
+        assert_eq!(finish.outcome(), Some(&Outcome::Succeeded));
+        let ids: Vec<String> = set.world.provider().volumes.iter().map(|volume| volume.id.clone()).collect();
+        assert_eq!(ids, ["vol_2"], "the first was surplus in {}", play.name);
+    }
 }
 
 #[test]
 fn every_single_adversity_in_one_region_ends_well() {
     provision().every_single_adversity();
+    provision_1().every_single_adversity();
 }
 
 #[test]

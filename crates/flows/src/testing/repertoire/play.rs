@@ -35,6 +35,8 @@ pub struct Play {
     pub name: &'static str,
     /// The flow.
     pub part: Part,
+    /// An older version of it, of which runs may be under way; absent: the one in which runs begin.
+    pub version: Option<u32>,
     /// Where the instance may live, in order.
     pub regions: Vec<&'static str>,
     /// What it is like in the world.
@@ -65,6 +67,9 @@ struct Curtain {
     run: NewRun,
 }
 
+/// What plays a schedule of any play again.
+const COMMAND: &str = "cargo run -p flows --example rehearse";
+
 type Judge = fn(&Play, &Finish, &Set) -> Result<(), String>;
 
 impl Play {
@@ -74,6 +79,7 @@ impl Play {
         Self {
             name,
             part,
+            version: None,
             regions: vec!["fra"],
             conditions: Conditions::default(),
             sickness: None,
@@ -87,7 +93,7 @@ impl Play {
     #[must_use]
     pub fn rehearsal(&self) -> Rehearsal {
         let (play, curtain) = (self.clone(), self.curtain());
-        Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &Arc::default(), judge))
+        Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &Arc::default(), judge)).replayed_by(COMMAND)
     }
 
     /// Performs every single adversity at every point, and prints how many those were.
@@ -178,7 +184,8 @@ impl Play {
     fn curtain(&self) -> Curtain {
         let clock = Arc::new(ManualClock::default());
         let world = FakeWorld::calm(clock.clone(), Provider { conditions: self.conditions.clone(), ..Provider::default() });
-        let (desk, run) = self.begin(clock, &world);
+        let (desk, mut run) = self.begin(clock, &world);
+        run.version = self.version.unwrap_or(run.version);
         let provider = world.provider().clone();
         Curtain { desk, provider, run }
     }

@@ -8,16 +8,18 @@ use domain::{Climbed, Rung, Verb};
 use crate::testing::repertoire::{Desk, Part, Play};
 use crate::testing::{Conditions, FakeWorld, Sickness, sample};
 
-/// The plain way through each flow. All pairs of adversities of these are performed.
+/// The plain way through each version of each flow, and the repair that does not help. All pairs of adversities of these are performed.
 #[must_use]
 pub fn main_plays() -> Vec<Play> {
     vec![
         provision(),
+        provision_1(),
         start(),
         stop(),
         restart_process(),
         restart_machine(),
         sick("repair_machine", Sickness::Machine),
+        sick("repair_hopeless", Sickness::Hopeless),
         Play::new("retire", Part::Retire),
     ]
 }
@@ -29,11 +31,11 @@ pub fn side_plays() -> Vec<Play> {
         provision_third_region(),
         provision_no_room(),
         provision_lagging_lists(),
+        provision_1_lagging_lists(),
         provision_third_region_lagging_lists(),
         start_of_a_silent_gateway(),
         stop_of_a_silent_gateway(),
         sick("repair_process", Sickness::Process),
-        sick("repair_hopeless", Sickness::Hopeless),
         repair_used_up(),
         provision_deleted(),
         provision_stopped(),
@@ -52,6 +54,12 @@ pub fn side_plays() -> Vec<Play> {
 #[must_use]
 pub fn provision() -> Play {
     Play::new("provision", Part::Provision)
+}
+
+/// The same as older code began it.
+#[must_use]
+pub fn provision_1() -> Play {
+    Play { version: Some(1), ..Play::new("provision_1", Part::Provision) }
 }
 
 /// The first region has no room for a volume, the second none for a machine.
@@ -83,6 +91,12 @@ pub fn provision_no_room() -> Play {
 pub fn provision_lagging_lists() -> Play {
     let conditions = Conditions { lists_lag: Duration::from_secs(4), latency: Duration::from_millis(1500), ..Conditions::default() };
     Play { conditions, ..Play::new("provision_lagging_lists", Part::Provision) }
+}
+
+/// The same as older code began it.
+#[must_use]
+pub fn provision_1_lagging_lists() -> Play {
+    Play { version: Some(1), name: "provision_1_lagging_lists", ..provision_lagging_lists() }
 }
 
 /// Its owner deletes it while it is being made.
