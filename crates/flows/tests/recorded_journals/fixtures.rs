@@ -55,7 +55,7 @@ fn text(scene: &Scene) -> String {
 }
 
 fn record(scene: &Scene) {
-    let (_, mut record) = Performance::whole(*scene, None);
+    let (_, mut record) = Performance::whole(*scene, Some(scene.version()));
     // Drawn by chance, and of no meaning once a run has ended.
     record.owner = Some(OwnerId("recorded".to_owned()));
     let text = serde_json::to_string_pretty(&record).expect("a record is JSON") + "\n";

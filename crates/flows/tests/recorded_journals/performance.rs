@@ -65,7 +65,7 @@ impl Rest {
 impl Performance {
     pub(crate) fn of(scene: Scene) -> Self {
         let clock = ManualClock::default();
-        let provider = Provider { conditions: Scene::conditions(), ..Provider::default() };
+        let provider = Provider { conditions: scene.conditions(), ..Provider::default() };
         let world = FakeWorld::calm(Arc::new(clock.clone()), provider);
         let (instance, run) = scene.begin(&world);
         let (instance, notices) = (Arc::new(Mutex::new(Some(instance))), Arc::new(Mutex::new(Vec::new())));
