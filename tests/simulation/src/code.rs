@@ -1,7 +1,9 @@
 //! Old and new code, side by side.
 //!
 //! A deployment raises the version of every flow. Runs that are started from then on are of the new version; for a while invocations
-//! are of the old code and of the new one by turns. Old code leaves what it does not know.
+//! are of the old code and of the new one by turns. Old code leaves what it does not know, and new code finishes what old code began.
+//!
+//! The first deployment is that of today's code: what was begun before it is of the oldest version of its flow that is in the catalogue.
 
 use std::sync::Arc;
 
@@ -14,16 +16,29 @@ use flows::{Flows, Kind};
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// The flows as code of this version knows them. Their steps are the same in every version.
+use crate::tally::Tally;
+
+/// The flows as code of this version knows them. Only the first deployment changed any steps.
 pub(crate) struct Code {
     pub(crate) flows: Arc<Flows>,
     pub(crate) knows: u32,
+    /// Whether the first version is that of older code: whether there is a deployment at all.
+    pub(crate) began_old: bool,
+    pub(crate) tally: Arc<Tally>,
 }
 
 impl Catalogue for Code {
     fn open(&self, kind: &str, version: u32, plan: &Value) -> Result<Box<dyn Execute + '_>, Unknown> {
         let newest = Kind::named(kind).ok_or(Unknown::Version)?.newest_version();
-        if version > self.knows { Err(Unknown::Version) } else { self.flows.open(kind, newest, plan) }
+        if version > self.knows {
+            return Err(Unknown::Version);
+        }
+        let oldest = (1..newest).find(|older| Flows::know(kind, *older)).filter(|_| self.began_old && version == 1);
+        if oldest.is_some() {
+            let by = if self.knows > 1 { &self.tally.old_runs_by_new_code } else { &self.tally.old_runs_by_old_code };
+            by.add(1);
+        }
+        self.flows.open(kind, oldest.unwrap_or(newest), plan)
     }
 }
 

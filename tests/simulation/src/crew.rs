@@ -175,8 +175,9 @@ impl Crew {
         let time: Arc<dyn Clock> = Arc::new(clock);
         let flows = Arc::new(Flows::new(provider.world()));
         let journal = Arc::new(Dated { store: store.clone(), deployments: deployments.clone() });
+        let (began_old, counted) = (!deployments.is_empty(), tally.clone());
         let engine = |knows: u32| {
-            let catalogue = Arc::new(Code { flows: flows.clone(), knows });
+            let catalogue = Arc::new(Code { flows: flows.clone(), knows, began_old, tally: counted.clone() });
             Engine::new(journal.clone(), post.line(Line::Flow), time.clone(), catalogue)
         };
         let versions = u32::try_from(deployments.len()).expect("a few deployments") + 1;

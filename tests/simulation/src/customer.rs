@@ -29,13 +29,19 @@ pub(crate) struct Customer {
     pub(crate) tally: Arc<Tally>,
 }
 
+/// Everybody creates an instance within this from the first minute of a world.
+pub(crate) const EVERYBODY_COMES: Duration = Duration::from_secs(3600);
+
+/// The mean time for which a place stays empty.
+const EMPTY: Duration = Duration::from_secs(3600);
+
 /// The mean time after which somebody impatient looks again; a creation takes half a minute.
 const IMPATIENCE: Duration = Duration::from_secs(12);
 
 impl Customer {
     /// Creates, changes and deletes until the world closes.
     pub(crate) async fn live(&self) {
-        self.pause(self.mean / 3).await;
+        tokio::time::sleep(self.chance.between(Duration::ZERO, EVERYBODY_COMES.min(self.left()))).await;
         let mut wishes = 0u32;
         while self.clock.now() < self.ends {
             wishes += 1;
@@ -45,7 +51,11 @@ impl Customer {
                 Some(id) => self.act(&id, wishes).await,
             }
             // Some change their minds while what they asked for is under way.
-            let mean = if self.chance.happens(0.3) { IMPATIENCE } else { self.mean };
+            let mean = match self.held() {
+                _ if self.chance.happens(0.3) => IMPATIENCE,
+                None => self.mean.min(EMPTY),
+                Some(_) => self.mean,
+            };
             self.pause(mean).await;
         }
     }
@@ -190,7 +200,11 @@ impl Customer {
     }
 
     async fn pause(&self, mean: Duration) {
-        let left = Duration::try_from(self.ends.duration_since(self.clock.now())).unwrap_or_default();
-        tokio::time::sleep(self.chance.after(mean).min(left)).await;
+        tokio::time::sleep(self.chance.after(mean).min(self.left())).await;
+    }
+
+    /// How long until the world closes.
+    fn left(&self) -> Duration {
+        Duration::try_from(self.ends.duration_since(self.clock.now())).unwrap_or_default()
     }
 }

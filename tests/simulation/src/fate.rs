@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use crate::chance::Chance;
 use crate::clock::VirtualClock;
 use crate::crew::{Crew, Sight};
+use crate::customer::EVERYBODY_COMES;
 use crate::provider::{Calamity, Provider, Sickness};
 use crate::scale::Conditions;
 use crate::storm::Storm;
@@ -40,7 +41,7 @@ impl Fate {
                 (self.clone(), *self.chance.pick(&conditions.regions), self.chance.between(MINUTE * 5, MINUTE * 60));
             self.at(at, move || fate.provider.take_region_down(region, how_long));
         }
-        for at in moments(conditions.own_outages) {
+        for at in moments(conditions.own_outages).into_iter().map(|at| at.max(EVERYBODY_COMES)) {
             let (fate, how_long) = (self.clone(), self.chance.between(MINUTE * 2, MINUTE * 30));
             self.at(at, move || {
                 *fate.sight.blind_until.lock().expect("no holder panics") = Some(fate.clock.now() + how_long);

@@ -7,7 +7,7 @@ use flows::ports::MachineState;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::item::{Item, moment, number, planned_app, planned_region, steps, text};
-use crate::provider::Sky;
+use crate::provider::{Machine, Sky};
 use crate::watch::Held;
 
 /// How long before a repair its instance must have been silent at the latest: three misses and the sweep that weighs them, each of which
@@ -43,8 +43,6 @@ impl<'a> Evidence<'a> {
     pub(crate) fn nothing_is_left(&self) -> Vec<String> {
         let mut wrong = self.judge();
         wrong.extend(self.of("INSTANCE#").map(|item| format!("{} is still there", text(item, "sk").unwrap_or("?"))));
-        wrong.extend(self.sky.apps.keys().map(|app| format!("the app {app} is left over")));
-        wrong.extend(self.sky.secrets.iter().map(|secret| format!("the secret {secret} is left over")));
         wrong
     }
 
@@ -54,6 +52,15 @@ impl<'a> Evidence<'a> {
 
     pub(crate) fn count_repairs(&self) -> u64 {
         self.of("RUN").filter(|run| text(run, "kind") == Some("repair")).count() as u64
+    }
+
+    /// What is there that came when nobody looked any more.
+    pub(crate) fn out_of_sight(&self) -> u64 {
+        let is_unseen = |name: &str| self.sky.unseen.contains(name);
+        let named = self.sky.apps.keys().chain(&self.sky.secrets).filter(|name| is_unseen(name)).count();
+        let volumes = self.sky.apps.values().flat_map(|app| &app.volumes).filter(|volume| is_unseen(&volume.id)).count();
+        let machines = self.sky.apps.values().flat_map(|app| &app.machines).filter(|machine| is_unseen(&machine.id)).count();
+        (named + volumes + machines) as u64
     }
 
     fn of(&self, kind: &'static str) -> impl Iterator<Item = &'a Item> + use<'a> {
@@ -118,17 +125,23 @@ impl<'a> Evidence<'a> {
             let said = recorded.get(id).map(Vec::as_slice).unwrap_or_default();
             let events: Vec<&str> = said.iter().filter_map(|notice| text(notice, "event")).collect();
             let failed = format!("instance_{kind}_failed");
-            let expected: &[&[&str]] = match (kind, outcome(run)) {
-                ("provision", "succeeded") => &[&["instance_ready"]],
-                ("start" | "restart" | "repair", "succeeded") if steps(run).contains(&"degraded") => &[&["instance_degraded"]],
-                // Whoever has asked for its deletion meanwhile is not bothered.
-                (_, "failed") => &[&[&failed], &[]],
-                _ => &[&[]],
+            let expected: &[&str] = match (kind, outcome(run)) {
+                ("provision", "succeeded") => &["instance_ready"],
+                ("start" | "restart" | "repair", "succeeded") if steps(run).contains(&"degraded") => &["instance_degraded"],
+                (_, "failed") if !self.is_unwanted(run) => &[&failed],
+                _ => &[],
             };
-            if !expected.contains(&events.as_slice()) {
-                wrong.push(format!("the {kind} {id} {} and said {events:?}", outcome(run)));
+            if events != expected {
+                wrong.push(format!("the {kind} {id} {} and said {events:?} instead of {expected:?}", outcome(run)));
             }
         }
+    }
+
+    /// Whether the deletion of its instance had been asked for when a run ended: whoever asked is not bothered with a failure, and the
+    /// run that removes it followed at once.
+    fn is_unwanted(&self, run: &Item) -> bool {
+        let follower = text(run, "followed_by").and_then(|id| self.of("RUN").find(|other| text(other, "pk") == Some(id)));
+        follower.is_some_and(|follower| text(follower, "kind") == Some("retire"))
     }
 
     fn names_and_quota(&self, wrong: &mut Vec<String>) {
@@ -180,13 +193,15 @@ impl<'a> Evidence<'a> {
             return Err("a place without a machine or a volume".to_owned());
         };
         let machines: Vec<&str> = there.machines.iter().map(|machine| machine.id.as_str()).collect();
-        let volumes: Vec<&str> = there.volumes.iter().map(|volume| volume.id.as_str()).collect();
+        let is_known = |id: &&str| !self.sky.unseen.contains(*id);
+        let volumes: Vec<&str> = there.volumes.iter().map(|volume| volume.id.as_str()).filter(is_known).collect();
         if machines != [machine] || volumes != [volume] || there.machines[0].volume != volume {
             return Err(format!("it has {machines:?} and {volumes:?} where {machine} and {volume} are recorded"));
         }
+        let runs = |machine: &Machine| !matches!(machine.state(self.now), MachineState::Stopped | MachineState::Failed);
         match (state, text(instance, "wanted").unwrap_or("?")) {
             ("running", "running") if self.sky.answers(app, self.now) => Ok(()),
-            ("stopped", "stopped") if there.machines[0].state(self.now) == MachineState::Stopped => Ok(()),
+            ("stopped", "stopped") if !runs(&there.machines[0]) || self.sky.unseen.contains(machine) => Ok(()),
             (_, wanted) => {
                 let does = there.machines[0].state(self.now);
                 Err(format!("it is wanted {wanted}; its machine is {does:?} and answers: {}", self.sky.answers(app, self.now)))
@@ -194,13 +209,15 @@ impl<'a> Evidence<'a> {
         }
     }
 
-    /// Whatever is at the provider belongs to an instance.
+    /// Whatever is at the provider belongs to an instance, or came when nobody looked any more.
     fn orphans(&self, wrong: &mut Vec<String>) {
         let apps: BTreeSet<&str> = self.of("INSTANCE#").filter_map(|instance| text(instance, "app")).collect();
         let secrets: BTreeSet<&str> = apps.iter().filter_map(|app| app.rsplit('-').next()).collect();
-        wrong.extend(self.sky.apps.keys().filter(|app| !apps.contains(app.as_str())).map(|app| format!("the app {app} is an orphan")));
+        let is_known = |name: &&String| !self.sky.unseen.contains(*name);
+        let orphans = self.sky.apps.keys().filter(|app| !apps.contains(app.as_str())).filter(is_known);
+        wrong.extend(orphans.map(|app| format!("the app {app} is an orphan")));
         let is_orphan = |secret: &&String| !secrets.iter().any(|digits| secret.ends_with(digits));
-        wrong.extend(self.sky.secrets.iter().filter(is_orphan).map(|secret| format!("the secret {secret} is an orphan")));
+        wrong.extend(self.sky.secrets.iter().filter(is_orphan).filter(is_known).map(|secret| format!("the secret {secret} is an orphan")));
     }
 }
 

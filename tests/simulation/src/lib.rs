@@ -16,6 +16,7 @@ mod crew;
 mod customer;
 mod fate;
 mod front;
+mod ground;
 mod item;
 mod judge;
 mod mirror;
@@ -29,5 +30,5 @@ mod world;
 
 pub use scale::Scale;
 pub use tally::Report;
-pub use watch::BOUND_MINUTES;
-pub use world::{Failure, live};
+pub use watch::{BOUND_MINUTES, OPERATION_BOUND_MINUTES};
+pub use world::{Failure, live, replay_line};

@@ -81,6 +81,11 @@ impl Mirror {
         !self.suspects.is_empty() || self.due.values().any(is_due)
     }
 
+    /// Whether no run is under way, no notice is to be delivered and nobody has missed a check.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.due.is_empty() && self.unsteady.is_empty() && self.suspects.is_empty()
+    }
+
     /// The shards of those about whom a check writes something whatever it sees.
     pub(crate) fn unsteady_shards(&self) -> impl Iterator<Item = u32> {
         self.unsteady.values().copied()
@@ -98,6 +103,11 @@ impl Mirror {
 
     pub(crate) fn fleet_size(&self) -> usize {
         self.fleet.len()
+    }
+
+    /// The items of all live runs.
+    pub(crate) fn live_runs(&self) -> impl Iterator<Item = &Primary> {
+        self.due.iter().filter(|(_, due)| matches!(due, Due::Run(_))).map(|(key, _)| key)
     }
 
     /// The item of the instance of an app, once it has been in service.

@@ -73,6 +73,9 @@ pub(crate) struct Conditions {
     pub(crate) deployments: usize,
 }
 
+/// Fewer instances than this may be fewer than three in a region.
+const FEW: usize = 100;
+
 impl Conditions {
     pub(crate) fn of(seed: u64, scale: Scale) -> Self {
         let chance = Chance::of(seed, "conditions");
@@ -84,6 +87,11 @@ impl Conditions {
             let weeks = f64::from(scale.hours) / 168.0;
             (chance.below(most + 1) as f64 * weeks + chance.below(1000) as f64 / 1000.0) as usize
         };
+        // In every second world within the two seconds for which nobody looks after an ambiguous answer, in the others by up to fifteen.
+        let [late_by, lists_lag] = [(); 2].map(|()| match chance.below(2) {
+            0 => Duration::from_millis(1500),
+            _ => chance.between(Duration::from_secs(2), Duration::from_secs(15)),
+        });
         let codes = ["ams", "fra", "iad", "nrt", "sin", "syd"];
         Self {
             regions: codes[..3 + chance.below(4)].iter().map(|code| code.parse().expect("the code of a region")).collect(),
@@ -96,7 +104,17 @@ impl Conditions {
                 lag: Duration::from_secs_f64(rate(0.5)),
             },
             post: PostWeather { refused: rate(0.005), lost: rate(0.01), doubled: rate(0.03), late: rate(0.02) },
-            provider: ProviderWeather { refused: rate(0.02), limited: rate(0.02), lost: rate(0.01), late: rate(0.01), full: rate(0.03) },
+            provider: ProviderWeather {
+                refused: rate(0.02),
+                refused_for_good: rate(0.000_2),
+                limited: rate(0.02),
+                lost: rate(0.01),
+                late: rate(0.01),
+                late_by,
+                lists_lag,
+                full: rate(0.03),
+                broken_boot: rate(0.002),
+            },
             kills: rate(0.01),
             lost_answers: rate(0.02),
             sink_refuses: rate(0.05),
@@ -106,7 +124,8 @@ impl Conditions {
             calamity_mean: Duration::from_hours(if roughness > 1.0 { 48 } else { 168 }),
             host_outages: some(8),
             region_outages: some(1),
-            own_outages: some(1),
+            // The brake takes fewer than three who do not answer in a region for sick, whoever is blind.
+            own_outages: if scale.instances < FEW { 0 } else { some(1) },
             store_outages: some(3),
             deployments: some(5),
         }

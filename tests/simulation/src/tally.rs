@@ -31,11 +31,13 @@ macro_rules! tally {
             $($(#[$doc])* pub $name: u64,)*
             /// The longest that an instance was down without an excuse, in minutes.
             pub longest_down_minutes: u64,
+            /// The longest that an operation was under way, in minutes.
+            pub longest_operation_minutes: u64,
         }
 
         impl Tally {
-            pub(crate) fn report(&self, longest_down_minutes: u64) -> Report {
-                Report { worlds: 1, $($name: self.$name.get(),)* longest_down_minutes }
+            pub(crate) fn report(&self, longest_down_minutes: u64, longest_operation_minutes: u64) -> Report {
+                Report { worlds: 1, $($name: self.$name.get(),)* longest_down_minutes, longest_operation_minutes }
             }
         }
 
@@ -45,6 +47,7 @@ macro_rules! tally {
                 self.worlds += other.worlds;
                 $(self.$name += other.$name;)*
                 self.longest_down_minutes = self.longest_down_minutes.max(other.longest_down_minutes);
+                self.longest_operation_minutes = self.longest_operation_minutes.max(other.longest_operation_minutes);
             }
         }
     };
@@ -71,6 +74,10 @@ tally! {
     kills,
     /// Runs that old code left for new code.
     left_for_newer_code,
+    /// Invocations in which old code moved on a run of an old version of its flow.
+    old_runs_by_old_code,
+    /// Invocations in which new code did.
+    old_runs_by_new_code,
     /// Things that befell gateways, machines and hosts.
     calamities,
     /// Minutes in which the sweep worked.
@@ -85,6 +92,8 @@ tally! {
     repairs,
     /// Incidents that were opened.
     incidents,
+    /// Things at the provider that came into being, or were started, when nobody looked any more: left for a search for orphans.
+    out_of_sight,
     /// Runs that waited for a person.
     parked,
     /// Instances that a person mended.
@@ -107,17 +116,25 @@ impl fmt::Display for Report {
             f,
             "  {store_calls} calls of the store and {provider_calls} of the provider, {faults} of them or their messages went wrong"
         )?;
-        writeln!(f, "  {kills} workers ended in the middle of their work, {left_for_newer_code} times old code left a run for new code")?;
-        let Self { calamities, sweeps, quiet_minutes, checks, chance_misses, repairs, incidents, parked, mended, .. } = self;
+        writeln!(f, "  {kills} workers ended in the middle of their work")?;
+        let Self { old_runs_by_old_code, old_runs_by_new_code, .. } = self;
+        writeln!(
+            f,
+            "  {left_for_newer_code} times old code left a run for new code; runs of old versions were moved on {old_runs_by_old_code} times by old code and {old_runs_by_new_code} times by new code"
+        )?;
+        let Self { calamities, sweeps, quiet_minutes, checks, chance_misses, repairs, incidents, parked, mended, out_of_sight, .. } = self;
         writeln!(
             f,
             "  {calamities} calamities; {sweeps} sweeps and {quiet_minutes} quiet minutes; {checks} checks, {chance_misses} of them missed by chance"
         )?;
-        writeln!(f, "  {repairs} repairs, {incidents} incidents; {parked} runs waited for a person, who mended {mended} instances")?;
+        writeln!(
+            f,
+            "  {repairs} repairs, {incidents} incidents; {parked} runs waited for a person, who mended {mended} instances; {out_of_sight} things came when nobody looked any more"
+        )?;
         write!(
             f,
-            "  {} notices, {} dead letters; down for {} minutes at most without an excuse",
-            self.notices, self.dead_letters, self.longest_down_minutes
+            "  {} notices, {} dead letters; down for {} minutes at most without an excuse, no operation under way for more than {} minutes",
+            self.notices, self.dead_letters, self.longest_down_minutes, self.longest_operation_minutes
         )
     }
 }

@@ -17,9 +17,10 @@ use crate::chance::{Chance, even, hash};
 use crate::clock::VirtualClock;
 use crate::code::Code;
 use crate::crew::{Crew, Line, Sight, Tools};
-use crate::customer::Customer;
+use crate::customer::{Customer, EVERYBODY_COMES};
 use crate::fate::{Fate, Staff};
 use crate::front::{Door, Front};
+use crate::ground::Ground;
 use crate::item::Item;
 use crate::judge::Evidence;
 use crate::post::{Post, PostWeather};
@@ -52,12 +53,18 @@ pub struct Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, scale, wrong, .. } = self;
-        writeln!(f, "replay: cargo run -p simulation -- --seed {seed} {scale}")?;
+        writeln!(f, "{}", replay_line(*seed, *scale))?;
         for wrong in wrong.iter().take(12) {
             writeln!(f, "  {wrong}")?;
         }
         if wrong.len() > 12 { writeln!(f, "  and {} more", wrong.len() - 12) } else { Ok(()) }
     }
+}
+
+/// The line that lets a world live again, alone.
+#[must_use]
+pub fn replay_line(seed: u64, scale: Scale) -> String {
+    format!("replay: cargo run -p simulation -- --seed {seed} {scale}")
 }
 
 /// Lets a world live, on this thread and in its own time, and judges it.
@@ -112,12 +119,6 @@ struct World {
     tally: Arc<Tally>,
 }
 
-/// What the store stands on.
-enum Ground {
-    Memory(MemoryTable),
-    Embedded(AwsSim),
-}
-
 impl World {
     async fn new(seed: u64, scale: Scale) -> Self {
         let (clock, tally, conditions) = (VirtualClock::start(), Arc::new(Tally::default()), Conditions::of(seed, scale));
@@ -165,7 +166,9 @@ impl World {
             tally: tally.clone(),
         });
         let people: Vec<String> = (0..scale.instances.div_ceil(EACH)).map(|person| format!("person-{person}")).collect();
-        let catalogue = Arc::new(Code { flows: Arc::new(flows::Flows::new(provider.world())), knows: 0 });
+        // It asks for cancels and opens no flow.
+        let catalogue =
+            Arc::new(Code { flows: Arc::new(flows::Flows::new(provider.world())), knows: 0, began_old: false, tally: tally.clone() });
         let engine = Engine::new(Arc::new(store.clone()), post.line(Line::Flow), Arc::new(clock), catalogue);
         let lost_answers = conditions.lost_answers;
         let front =
@@ -212,57 +215,48 @@ impl World {
         };
         tokio::spawn(staff.serve());
         let mut living: JoinSet<()> = self.customers.iter().cloned().map(|customer| async move { customer.live().await }).collect();
-        let mut watch = self.watch();
+        let mut watch = Watch::new(&self.ground, self.provider.clone(), self.sight.clone(), self.storm.clone(), self.clock);
         let mut wrong = Vec::new();
 
         while self.clock.now() < self.ends {
-            self.minute(watch.as_mut()).await;
+            self.minute(&mut watch).await;
         }
         self.calm_down();
-        self.come_to_rest(watch.as_mut(), &mut living, &mut wrong).await;
+        self.come_to_rest(&mut watch, &mut living, &mut wrong).await;
         for customer in &self.customers {
             customer.try_again().await;
         }
-        self.come_to_rest(watch.as_mut(), &mut living, &mut wrong).await;
-        let held = watch.as_ref().map(|watch| watch.held.clone()).unwrap_or_default();
+        self.come_to_rest(&mut watch, &mut living, &mut wrong).await;
+        let held = watch.held.clone();
         wrong.extend(self.judged(&held, false).await);
         wrong.extend(self.healthy_minute().await);
 
         let mut leaving: JoinSet<()> = self.customers.iter().cloned().map(|customer| async move { customer.leave().await }).collect();
-        self.come_to_rest(watch.as_mut(), &mut leaving, &mut wrong).await;
+        self.come_to_rest(&mut watch, &mut leaving, &mut wrong).await;
         wrong.extend(self.judged(&held, true).await);
-        let longest = watch.as_ref().map(|watch| watch.longest).unwrap_or_default();
         self.tally.incidents.add(held.len() as u64);
-        wrong.extend(watch.map(|watch| watch.complaints).unwrap_or_default());
+        wrong.extend(watch.complaints);
         wrong.extend(self.front.complaints());
-        let report = self.tally.report(longest);
+        let report = self.tally.report(watch.longest, watch.longest_operation);
         if wrong.is_empty() { Ok(report) } else { Err((wrong, report)) }
     }
 
-    fn watch(&self) -> Option<Watch> {
-        let Ground::Memory(table) = &self.ground else { return None };
-        Some(Watch::new(table.clone(), self.provider.clone(), self.sight.clone(), self.storm.clone(), self.clock))
-    }
-
     /// One minute of the schedule: lost, doubled or late now and then, and passed over where it would find nothing.
-    async fn minute(&self, watch: Option<&mut Watch>) {
+    async fn minute(&self, watch: &mut Watch) {
         let minute = self.clock.now().as_second().div_euclid(60) + 1;
         let scheduled = Timestamp::from_second(minute * 60).expect("a moment within range");
         self.clock.sleep_until(scheduled).await;
         let mut checks_alone = None;
-        if let Some(watch) = watch {
-            let work = watch.look(minute);
-            match work {
-                Work::Nothing => {
-                    self.tally.quiet_minutes.add(1);
-                    return;
-                }
-                Work::Checks(shards) => checks_alone = Some(shards),
-                Work::Sweep(shards) => {
-                    let mut expected = self.crew.shards.lock().expect("no holder panics");
-                    expected.retain(|of, _| *of > minute - 5);
-                    expected.insert(minute, shards);
-                }
+        match watch.look(minute).await {
+            Work::Nothing => {
+                self.tally.quiet_minutes.add(1);
+                return;
+            }
+            Work::Checks(shards) => checks_alone = Some(shards),
+            Work::Sweep(shards) => {
+                let mut expected = self.crew.shards.lock().expect("no holder panics");
+                expected.retain(|of, _| *of > minute - 5);
+                expected.insert(minute, shards);
             }
         }
         let drawn = hash(&(self.seed, "schedule", minute));
@@ -295,6 +289,8 @@ impl World {
         let minute = now.as_second().div_euclid(60);
         // Those that the sweep sends are passed over, because they are done here.
         self.crew.shards.lock().expect("no holder panics").insert(minute, BTreeSet::new());
+        // Whoever was drawn to miss this minute's check by chance is well all the same.
+        self.sight.by_chance.lock().expect("no holder panics").clear();
         let before = table.writes();
         let swept = self.crew.sweep(now).await;
         let checked = self.crew.check_all(minute).await;
@@ -313,7 +309,7 @@ impl World {
     }
 
     /// Lets minutes pass until everything is done that was begun.
-    async fn come_to_rest(&self, mut watch: Option<&mut Watch>, people: &mut JoinSet<()>, wrong: &mut Vec<String>) {
+    async fn come_to_rest(&self, watch: &mut Watch, people: &mut JoinSet<()>, wrong: &mut Vec<String>) {
         let latest = self.clock.now() + REST;
         let mut restful = 0;
         while restful < 3 {
@@ -321,9 +317,9 @@ impl World {
                 wrong.push(format!("it did not come to rest: {} messages are under way; {:?}", self.post.under_way(), self.unrest().await));
                 return;
             }
-            self.minute(watch.as_deref_mut()).await;
+            self.minute(watch).await;
             while people.try_join_next().is_some() {}
-            let at_rest = people.is_empty() && self.post.under_way() == 0 && self.unrest().await.is_empty();
+            let at_rest = people.is_empty() && self.post.under_way() == 0 && watch.seen.may_be_at_rest() && self.unrest().await.is_empty();
             restful = if at_rest { restful + 1 } else { 0 };
         }
     }
@@ -341,16 +337,17 @@ impl World {
             let shown = ["pk", "sk", "kind", "state", "phase"].map(|name| crate::item::text(item, name).unwrap_or("-"));
             shown.join(" ")
         };
-        self.items().await.iter().filter(|item| unrestful(item)).map(show).collect()
+        self.ground.items().await.iter().filter(|item| unrestful(item)).map(show).collect()
     }
 
     async fn judged(&self, held: &[crate::watch::Held], all_have_left: bool) -> Vec<String> {
-        let items = self.items().await;
+        let items = self.ground.items().await;
         let cancelled: BTreeSet<String> =
             self.customers.iter().flat_map(|customer| customer.cancelled.lock().expect("no holder panics").clone()).collect();
         let taken = self.crew.mailbox.taken.lock().expect("no holder panics");
         let sky = self.provider.sky();
         let evidence = Evidence { items: &items, sky: &sky, taken: &taken, cancelled: &cancelled, held, now: self.clock.now() };
+        self.tally.out_of_sight.add(evidence.out_of_sight());
         if !all_have_left {
             return evidence.judge();
         }
@@ -358,27 +355,15 @@ impl World {
         self.tally.repairs.add(evidence.count_repairs());
         evidence.nothing_is_left()
     }
-
-    async fn items(&self) -> Vec<Item> {
-        match &self.ground {
-            Ground::Memory(table) => table.items(),
-            Ground::Embedded(aws) => {
-                let mut items = Vec::new();
-                let mut pages = aws.dynamodb().scan().table_name("rockpool").into_paginator().send();
-                while let Some(page) = pages.next().await {
-                    items.extend(page.expect("the weather is calm at the end").items.unwrap_or_default());
-                }
-                items
-            }
-        }
-    }
 }
 
-/// When new code is deployed.
+/// When new code is deployed: for the first time while most instances are being made.
 fn deployments(seed: u64, scale: Scale, conditions: &Conditions, clock: VirtualClock) -> Vec<Timestamp> {
     let chance = Chance::of(seed, "deployments");
     let life = scale.life();
-    let mut moments: Vec<Timestamp> = (0..conditions.deployments).map(|_| clock.epoch() + chance.between(Duration::ZERO, life)).collect();
+    let within = |place: usize| if place == 0 { life.min(EVERYBODY_COMES) } else { life };
+    let moment = |place: usize| clock.epoch() + chance.between(Duration::ZERO, within(place));
+    let mut moments: Vec<Timestamp> = (0..conditions.deployments).map(moment).collect();
     moments.sort_unstable();
     moments
 }

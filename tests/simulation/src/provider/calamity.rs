@@ -89,7 +89,7 @@ impl Provider {
         let now = self.inner.clock.now();
         let mut sky = self.sky();
         let is_ill = |machine: &Machine| {
-            let is_off = machine.heads_for() == MachineState::Stopped;
+            let is_off = matches!(machine.heads_for(), MachineState::Stopped | MachineState::Failed);
             machine.instance == instance && !machine.is_wanted_still && (machine.sickness.is_some() || is_off)
         };
         let found = sky.apps.iter().find_map(|(name, app)| app.machines.iter().find(|m| is_ill(m)).map(|m| (name.clone(), m.id.clone())));

@@ -113,6 +113,11 @@ impl Machine {
         self.is_wanted_still = true;
     }
 
+    /// What it has begun to boot comes to nothing.
+    pub(crate) fn fail(&mut self, now: Timestamp) {
+        self.becomes = (MachineState::Failed, now + BOOT);
+    }
+
     /// The machine ends, and the provider has given up starting it.
     pub(crate) fn die(&mut self, now: Timestamp) {
         self.becomes = (MachineState::Stopped, now);

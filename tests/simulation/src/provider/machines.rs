@@ -17,8 +17,8 @@ use super::{LONG_POLL, Provider, app_at};
 impl Machines for Provider {
     async fn ensure_machine(&self, machine: &MachineSpec) -> Attempt<Placed<String>> {
         let wanted = machine.clone();
-        let full = matches!(self.room(wanted.region), Placed::Full);
-        self.call(&machine.app, Duration::ZERO, move |sky, now| create(sky, &wanted, full, now)).await
+        let (full, in_vain) = (matches!(self.room(wanted.region), Placed::Full), self.boots_in_vain());
+        self.call(&machine.app, Duration::ZERO, move |sky, now| create(sky, &wanted, full, in_vain, now)).await
     }
 
     async fn observe(&self, app: &str, machine: &str) -> Attempt<MachineState> {
@@ -28,9 +28,9 @@ impl Machines for Provider {
     }
 
     async fn start(&self, app: &str, machine: &str) -> Attempt<()> {
-        let (of, id) = (app.to_owned(), machine.to_owned());
+        let (of, id, in_vain) = (app.to_owned(), machine.to_owned(), self.boots_in_vain());
         self.call(app, self.hang(app), move |sky, now| {
-            boot(sky, &of, &id, now, |machine| match (machine.heads_for(), machine.state(now)) {
+            boot(sky, &of, &id, in_vain, now, |machine| match (machine.heads_for(), machine.state(now)) {
                 (MachineState::Started, _) => Ok(false),
                 (_, MachineState::Changing) => Err(Setback::not_yet(1, "the machine is still stopping")),
                 _ => Ok(true),
@@ -47,15 +47,19 @@ impl Machines for Provider {
                     machine.stop(now);
                 }
                 Ok(())
-            })
+            })?;
+            sky.unseen.remove(&id);
+            Ok(())
         })
         .await
     }
 
     async fn restart(&self, app: &str, machine: &str) -> Attempt<()> {
-        let (of, id) = (app.to_owned(), machine.to_owned());
-        self.call(app, self.hang(app), move |sky, now| boot(sky, &of, &id, now, |machine| Ok(machine.state(now) != MachineState::Changing)))
-            .await
+        let (of, id, in_vain) = (app.to_owned(), machine.to_owned(), self.boots_in_vain());
+        self.call(app, self.hang(app), move |sky, now| {
+            boot(sky, &of, &id, in_vain, now, |machine| Ok(machine.state(now) != MachineState::Changing))
+        })
+        .await
     }
 
     async fn await_state(&self, app: &str, machine: &str, state: MachineState) -> Attempt<()> {
@@ -66,6 +70,9 @@ impl Machines for Provider {
             match machine.state(now) {
                 _ if !sky.is_up(machine.host, now) => Err(Setback::not_yet(2, "the host does not answer")),
                 seen if seen == state => Ok(()),
+                // A machine that failed does not run, which is all that a stop is for.
+                MachineState::Failed if state == MachineState::Stopped => Ok(()),
+                MachineState::Failed => Err(Setback::fatal(format!("the machine {id} could not boot"))),
                 seen => Err(Setback::not_yet(1, format!("the machine is {seen:?}"))),
             }
         })
@@ -73,12 +80,19 @@ impl Machines for Provider {
     }
 
     async fn delete_machines(&self, app: &str, name: &str) -> Attempt<()> {
-        let (of, named) = (app.to_owned(), name.to_owned());
+        let of = app.to_owned();
+        // The look comes first: an order that lands late hits what was there then.
+        let ids: Vec<String> = {
+            let sky = self.sky();
+            let machines = sky.apps.get(app).into_iter().flat_map(|app| &app.machines);
+            machines.filter(|machine| machine.name == name).map(|machine| machine.id.clone()).collect()
+        };
         self.call(app, self.hang(app), move |sky, now| {
-            let ours = |machine: &&Machine| machine.name == named && machine.heads_for() != MachineState::Gone;
-            let ids: Vec<String> =
-                sky.apps.get(&of).into_iter().flat_map(|app| app.machines.iter().filter(ours)).map(|m| m.id.clone()).collect();
+            let there = |sky: &Sky, id: &str| sky.machine(&of, id).is_some_and(|machine| machine.heads_for() != MachineState::Gone);
             for id in ids {
+                if !there(sky, &id) {
+                    continue;
+                }
                 sky.change(&of, &id, now, |machine| {
                     machine.destroy(now);
                     Ok(())
@@ -139,7 +153,7 @@ impl Provider {
     }
 }
 
-fn create(sky: &mut Sky, wanted: &MachineSpec, full: bool, now: Timestamp) -> Attempt<Placed<String>> {
+fn create(sky: &mut Sky, wanted: &MachineSpec, full: bool, in_vain: bool, now: Timestamp) -> Attempt<Placed<String>> {
     let id = sky.fresh("machine");
     let app = sky.app(&wanted.app)?;
     if let Some(found) = app.machines.iter_mut().find(|found| found.name == wanted.name) {
@@ -161,7 +175,11 @@ fn create(sky: &mut Sky, wanted: &MachineSpec, full: bool, now: Timestamp) -> At
     let too_early = app.secrets_version < wanted.min_secrets_version;
     let instance = wanted.env.get(env::INSTANCE).cloned().unwrap_or_default();
     sky.reach(place.1, now)?;
-    sky.app(&wanted.app)?.machines.push(Machine::ordered(id.clone(), wanted.name.clone(), place.1, wanted.volume.clone(), instance, now));
+    let mut machine = Machine::ordered(id.clone(), wanted.name.clone(), place.1, wanted.volume.clone(), instance, now);
+    if in_vain {
+        machine.fail(now);
+    }
+    sky.app(&wanted.app)?.machines.push(machine);
     sky.note(&wanted.app, now);
     if too_early || place.0 != wanted.region {
         sky.complaints
@@ -170,17 +188,31 @@ fn create(sky: &mut Sky, wanted: &MachineSpec, full: bool, now: Timestamp) -> At
     Ok(Placed::At(id))
 }
 
-/// Boots a machine, if it is to be booted as it stands.
-fn boot(sky: &mut Sky, app: &str, id: &str, now: Timestamp, is_to_boot: impl FnOnce(&Machine) -> Attempt<bool>) -> Attempt<()> {
+/// Boots a machine, if it is to be booted as it stands; perhaps in vain.
+fn boot(
+    sky: &mut Sky,
+    app: &str,
+    id: &str,
+    in_vain: bool,
+    now: Timestamp,
+    is_to_boot: impl FnOnce(&Machine) -> Attempt<bool>,
+) -> Attempt<()> {
     let volumes: Vec<String> = sky.app(app)?.volumes.iter().map(|volume| volume.id.clone()).collect();
-    let mut without = None;
+    let (mut boots, mut without) = (false, None);
     sky.change(app, id, now, |machine| {
-        if is_to_boot(machine)? {
+        boots = is_to_boot(machine)?;
+        if boots {
             without = (!volumes.contains(&machine.volume)).then(|| format!("{id} is booted without the volume that holds its state"));
             machine.boot(now);
         }
+        if boots && in_vain {
+            machine.fail(now);
+        }
         Ok(())
     })?;
+    if boots || !sky.is_unseen {
+        sky.meet(id);
+    }
     sky.complaints.extend(without);
     Ok(())
 }

@@ -24,33 +24,52 @@ use crate::chance::Chance;
 use crate::clock::VirtualClock;
 use crate::tally::Tally;
 pub(crate) use calamity::Calamity;
-pub(crate) use machine::Sickness;
+pub(crate) use machine::{Machine, Sickness};
 pub(crate) use sky::Sky;
 
 /// The longest that a call waits for something to become true, and that it hangs on a host that is down.
 const LONG_POLL: Duration = Duration::from_secs(20);
 
-/// How long a new volume is missing from lists, at most: within the two seconds for which nobody looks after an ambiguous answer.
-const LISTS_LAG: Duration = Duration::from_millis(1500);
+/// For how long nobody looks after an ambiguous answer, by the rules of the engine. What has its effect later than that may come when
+/// nobody looks any more.
+const NOBODY_LOOKS: Duration = Duration::from_secs(2);
 
 /// How often calls go wrong.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ProviderWeather {
     /// A refusal that passes: nothing happened.
     pub(crate) refused: f64,
+    /// A refusal that does not: whoever asks again is another.
+    pub(crate) refused_for_good: f64,
     /// Too many requests.
     pub(crate) limited: f64,
     /// It is done, but the answer is lost.
     pub(crate) lost: f64,
-    /// It is answered with an error and done a moment later.
+    /// It is answered with an error and done later.
     pub(crate) late: f64,
+    /// How much later, at most.
+    pub(crate) late_by: Duration,
+    /// How long a new volume is missing from lists, whatever the weather is later.
+    pub(crate) lists_lag: Duration,
     /// A region has no room.
     pub(crate) full: f64,
+    /// A boot that comes to nothing.
+    pub(crate) broken_boot: f64,
 }
 
 impl ProviderWeather {
     /// Nothing goes wrong.
-    pub(crate) const CALM: Self = Self { refused: 0.0, limited: 0.0, lost: 0.0, late: 0.0, full: 0.0 };
+    pub(crate) const CALM: Self = Self {
+        refused: 0.0,
+        refused_for_good: 0.0,
+        limited: 0.0,
+        lost: 0.0,
+        late: 0.0,
+        late_by: Duration::ZERO,
+        lists_lag: Duration::ZERO,
+        full: 0.0,
+        broken_boot: 0.0,
+    };
 }
 
 /// The provider. Clones are handles of the same one.
@@ -70,7 +89,7 @@ struct Inner {
 impl Provider {
     pub(crate) fn new(seed: u64, clock: VirtualClock, weather: ProviderWeather, hosts: Vec<Region>, tally: Arc<Tally>) -> Self {
         let hosts = hosts.into_iter().map(|region| sky::Host { region, down_until: None }).collect();
-        let sky = Mutex::new(Sky { hosts, ..Sky::default() });
+        let sky = Mutex::new(Sky { hosts, lists_lag: weather.lists_lag, ..Sky::default() });
         Self { inner: Arc::new(Inner { clock, chance: Chance::of(seed, "provider"), weather: Mutex::new(weather), tally, sky }) }
     }
 
@@ -129,8 +148,14 @@ impl Provider {
             tokio::time::sleep(travel).await;
             return Err(Setback::retry("503 from the provider"));
         }
-        let late = chance.happens(weather.late).then(|| chance.between(Duration::from_millis(100), LISTS_LAG));
-        let effect = tokio::spawn(self.clone().effect(app.to_owned(), travel + wait + late.unwrap_or_default(), apply));
+        if chance.happens(weather.refused_for_good) {
+            tally.faults.add(1);
+            tokio::time::sleep(travel).await;
+            return Err(Setback::fatal("422 from the provider"));
+        }
+        let late = chance.happens(weather.late).then(|| chance.between(Duration::from_millis(100), weather.late_by));
+        let is_unseen = late.is_some_and(|late| late > NOBODY_LOOKS);
+        let effect = tokio::spawn(self.clone().effect(app.to_owned(), travel + wait + late.unwrap_or_default(), is_unseen, apply));
         if late.is_some() {
             tally.faults.add(1);
             tokio::time::sleep(travel + wait).await;
@@ -144,12 +169,25 @@ impl Provider {
         answer
     }
 
-    async fn effect<T>(self, app: String, after: Duration, apply: impl FnOnce(&mut Sky, Timestamp) -> Attempt<T> + Send) -> Attempt<T> {
+    async fn effect<T>(
+        self,
+        app: String,
+        after: Duration,
+        is_unseen: bool,
+        apply: impl FnOnce(&mut Sky, Timestamp) -> Attempt<T> + Send,
+    ) -> Attempt<T> {
         tokio::time::sleep(after).await;
         let now = self.inner.clock.now();
         let mut sky = self.sky();
         sky.pass(&app, now);
+        sky.is_unseen = is_unseen;
         apply(&mut sky, now)
+    }
+
+    /// Whether a boot that is asked for now comes to nothing.
+    fn boots_in_vain(&self) -> bool {
+        let broken = self.inner.weather.lock().expect("no holder panics").broken_boot;
+        self.inner.chance.happens(broken)
     }
 
     /// Where something new can stand in a region, if there is room.

@@ -15,13 +15,16 @@ use super::sky::App;
 impl Apps for Provider {
     async fn ensure_app(&self, app: &str, network: &str) -> Attempt<()> {
         let (name, network) = (app.to_owned(), network.to_owned());
-        self.call(app, Duration::ZERO, move |sky, _| match sky.apps.get(&name) {
-            Some(found) if found.network != network => Err(Setback::fatal(format!("the app {name} is somebody else's"))),
-            Some(_) => Ok(()),
-            None => {
-                sky.apps.insert(name, App { network, ..App::default() });
-                Ok(())
+        self.call(app, Duration::ZERO, move |sky, _| {
+            match sky.apps.get(&name) {
+                Some(found) if found.network != network => return Err(Setback::fatal(format!("the app {name} is somebody else's"))),
+                // What comes late and finds it there changes nothing.
+                Some(_) if sky.is_unseen => return Ok(()),
+                Some(_) => {}
+                None => drop(sky.apps.insert(name.clone(), App { network, ..App::default() })),
             }
+            sky.meet(&name);
+            Ok(())
         })
         .await
     }
@@ -64,7 +67,9 @@ impl SecretVault for Provider {
             if sky.deleted_secrets.contains(&secret) {
                 return Err(Setback::fatal(format!("the secret {secret} is scheduled for deletion")));
             }
-            sky.secrets.insert(secret);
+            if sky.secrets.insert(secret.clone()) || !sky.is_unseen {
+                sky.meet(&secret);
+            }
             Ok(())
         })
         .await

@@ -1,6 +1,7 @@
 //! Everything that exists at the provider, and where.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use domain::Region;
 use durable::{Attempt, Setback};
@@ -54,6 +55,13 @@ pub(crate) struct Sky {
     pub(crate) silences: BTreeMap<String, Vec<Silence>>,
     /// Apps whose gateway may not answer: all those of which it is so are among them.
     pub(crate) unsettled: BTreeSet<String>,
+    /// How long a new volume is missing from lists.
+    pub(super) lists_lag: Duration,
+    /// Whether what is being done now was answered so long ago that nobody may look any more.
+    pub(super) is_unseen: bool,
+    /// Apps, secrets and volumes that came into being, and machines that were started, when nobody looked any more, and that nobody has met
+    /// since: what only a search for orphans could find.
+    pub(crate) unseen: BTreeSet<String>,
     /// What nobody may ever do.
     pub(crate) complaints: Vec<String>,
     pub(super) made: u64,
@@ -65,8 +73,21 @@ impl Sky {
         format!("{prefix}_{}", self.made)
     }
 
+    /// Somebody makes, finds, starts or stops this; and knows of it, unless he has long gone.
+    pub(super) fn meet(&mut self, what: &str) {
+        match self.is_unseen {
+            true => drop(self.unseen.insert(what.to_owned())),
+            false => drop(self.unseen.remove(what)),
+        }
+    }
+
     pub(crate) fn is_up(&self, host: usize, now: Timestamp) -> bool {
         self.hosts[host].down_until.is_none_or(|until| until <= now)
+    }
+
+    /// Whether lists show a volume.
+    pub(super) fn is_listed(&self, volume: &Volume, now: Timestamp) -> bool {
+        volume.made_at + self.lists_lag <= now
     }
 
     /// Refuses what is asked of a host that is down.

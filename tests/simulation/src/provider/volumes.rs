@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -6,7 +7,7 @@ use flows::ports::{Placed, VolumeSpec, Volumes};
 use jiff::Timestamp;
 
 use super::sky::{Sky, Volume};
-use super::{LISTS_LAG, Provider};
+use super::{NOBODY_LOOKS, Provider};
 
 #[async_trait]
 impl Volumes for Provider {
@@ -15,7 +16,12 @@ impl Volumes for Provider {
         // The look comes first and the order second: an order that lands late makes another volume.
         let seen = listed(&self.sky(), &wanted, self.inner.clock.now());
         if let Some(found) = seen {
-            return self.call(&volume.app, Duration::ZERO, move |_, _| Ok(Placed::At(found))).await;
+            return self
+                .call(&volume.app, Duration::ZERO, move |sky, _| {
+                    sky.unseen.remove(&found);
+                    Ok(Placed::At(found))
+                })
+                .await;
         }
         let room = self.room(wanted.region);
         self.call(&volume.app, Duration::ZERO, move |sky, now| match room {
@@ -26,12 +32,9 @@ impl Volumes for Provider {
     }
 
     async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()> {
-        let (name, keep) = (name.to_owned(), keep.to_owned());
         let of = app.to_owned();
-        self.call(app, Duration::ZERO, move |sky, now| {
-            delete(sky, &of, |volume| volume.name == name && volume.id != keep && is_listed(volume, now), now)
-        })
-        .await
+        let chosen: BTreeSet<String> = self.listed_of(app, name).filter(|id| id != keep).collect();
+        self.call(app, Duration::ZERO, move |sky, now| delete(sky, &of, &chosen, now)).await
     }
 
     async fn volume_exists(&self, app: &str, _machine: &str, volume: &str) -> Attempt<bool> {
@@ -46,20 +49,26 @@ impl Volumes for Provider {
     }
 
     async fn delete_volumes(&self, app: &str, name: &str, known: Option<&str>) -> Attempt<()> {
-        let (of, name, known) = (app.to_owned(), name.to_owned(), known.map(str::to_owned));
-        let hang = self.hang(app);
-        self.call(app, hang, move |sky, now| {
-            let goes = |volume: &Volume| volume.name == name && (is_listed(volume, now) || known.as_ref() == Some(&volume.id));
-            delete(sky, &of, goes, now)
-        })
-        .await
+        let (of, hang) = (app.to_owned(), self.hang(app));
+        let chosen: BTreeSet<String> = self.listed_of(app, name).chain(known.map(str::to_owned)).collect();
+        self.call(app, hang, move |sky, now| delete(sky, &of, &chosen, now)).await
+    }
+}
+
+impl Provider {
+    /// The volumes of a name that lists show now: whoever deletes looks first, and what lands late hits what was there then.
+    fn listed_of(&self, app: &str, name: &str) -> impl Iterator<Item = String> + use<> {
+        let (sky, now) = (self.sky(), self.inner.clock.now());
+        let volumes = sky.apps.get(app).into_iter().flat_map(|app| &app.volumes);
+        let chosen = volumes.filter(|volume| volume.name == name && sky.is_listed(volume, now)).map(|volume| volume.id.clone());
+        chosen.collect::<Vec<_>>().into_iter()
     }
 }
 
 fn listed(sky: &Sky, wanted: &VolumeSpec, now: Timestamp) -> Option<String> {
     let app = sky.apps.get(&wanted.app)?;
     let mut alike = app.volumes.iter().filter(|volume| volume.name == wanted.name && volume.region == wanted.region);
-    alike.find(|volume| is_listed(volume, now)).map(|volume| volume.id.clone())
+    alike.find(|volume| sky.is_listed(volume, now)).map(|volume| volume.id.clone())
 }
 
 fn create(sky: &mut Sky, wanted: VolumeSpec, host: usize, now: Timestamp) -> Attempt<Placed<String>> {
@@ -67,29 +76,27 @@ fn create(sky: &mut Sky, wanted: VolumeSpec, host: usize, now: Timestamp) -> Att
         sky.complaints.push(format!("{} has held a customer's state and gets a new, empty volume", wanted.app));
     }
     let id = sky.fresh("vol");
-    let app = sky.app(&wanted.app)?;
-    // What landed late and is in no list yet, nobody could have removed.
-    let elsewhere = app.volumes.iter().find(|left| left.region != wanted.region && is_listed(left, now)).map(|left| left.id.clone());
-    app.volumes.push(Volume { id: id.clone(), name: wanted.name, region: wanted.region, host, made_at: now });
-    if let Some(left) = elsewhere {
-        sky.complaints.push(format!("{} gets a volume in {} while {left} is left elsewhere", wanted.app, wanted.region));
-    }
+    let region = wanted.region;
+    let volume = Volume { id: id.clone(), name: wanted.name, region, host, made_at: now };
+    sky.app(&wanted.app)?.volumes.push(volume);
+    sky.meet(&id);
+    // Where lists lag, or effects are late, by more than everybody waits, nobody could have removed it yet.
+    let elsewhere = |left: &&Volume| left.region != region && sky.is_listed(left, now) && sky.lists_lag < NOBODY_LOOKS;
+    let left = sky.apps.get(&wanted.app).and_then(|app| app.volumes.iter().find(elsewhere)).filter(|left| !sky.unseen.contains(&left.id));
+    let complaint = left.map(|left| format!("{} gets a volume in {region} while {} is left elsewhere", wanted.app, left.id));
+    sky.complaints.extend(complaint);
     Ok(Placed::At(id))
 }
 
-fn is_listed(volume: &Volume, now: Timestamp) -> bool {
-    volume.made_at + LISTS_LAG <= now
-}
-
-/// Removes an app's volumes for which it is asked, unless a machine holds one.
-fn delete(sky: &mut Sky, app: &str, goes: impl Fn(&Volume) -> bool, now: Timestamp) -> Attempt<()> {
+/// Removes some of an app's volumes, unless a machine holds one.
+fn delete(sky: &mut Sky, app: &str, goes: &BTreeSet<String>, now: Timestamp) -> Attempt<()> {
     let Some(found) = sky.apps.get(app) else { return Ok(()) };
-    for volume in found.volumes.iter().filter(|volume| goes(volume)) {
+    for volume in found.volumes.iter().filter(|volume| goes.contains(&volume.id)) {
         if found.machines.iter().any(|machine| machine.volume == volume.id) {
             return Err(Setback::retry(format!("the volume {} is currently bound to a machine", volume.id)));
         }
         sky.reach(volume.host, now)?;
     }
-    sky.app(app)?.volumes.retain(|volume| !goes(volume));
+    sky.app(app)?.volumes.retain(|volume| !goes.contains(&volume.id));
     Ok(())
 }
