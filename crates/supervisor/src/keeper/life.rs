@@ -2,7 +2,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway::environment::GATEWAY_USER;
 use gateway::{Family, drain_timeout, probe};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

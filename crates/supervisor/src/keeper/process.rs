@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway::environment::GATEWAY_USER;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::net::unix::pipe;
@@ -16,7 +17,6 @@ use super::children::{Children, Exit, Started};
 use super::lines;
 use super::volume::Volume;
 use crate::Settings;
-use crate::settings::GATEWAY_USER;
 use crate::tail::{Stream, Tail};
 
 /// What a process gets to vanish after SIGKILL: it may sit in an uninterruptible read of a slow disk.
