@@ -62,6 +62,8 @@ pub(crate) struct Sky {
     /// Apps, secrets and volumes that came into being, and machines that were started, when nobody looked any more, and that nobody has met
     /// since: what only a search for orphans could find.
     pub(crate) unseen: BTreeSet<String>,
+    /// When somebody last looked for the volumes of an app to remove them.
+    pub(super) released: BTreeMap<String, Timestamp>,
     /// What nobody may ever do.
     pub(crate) complaints: Vec<String>,
     pub(super) made: u64,

@@ -6,8 +6,8 @@ use durable::{Attempt, Setback};
 use flows::ports::{Placed, VolumeSpec, Volumes};
 use jiff::Timestamp;
 
+use super::Provider;
 use super::sky::{Sky, Volume};
-use super::{NOBODY_LOOKS, Provider};
 
 #[async_trait]
 impl Volumes for Provider {
@@ -50,6 +50,7 @@ impl Volumes for Provider {
 
     async fn delete_volumes(&self, app: &str, name: &str, known: Option<&str>) -> Attempt<()> {
         let (of, hang) = (app.to_owned(), self.hang(app));
+        self.sky().released.insert(app.to_owned(), self.inner.clock.now());
         let chosen: BTreeSet<String> = self.listed_of(app, name).chain(known.map(str::to_owned)).collect();
         self.call(app, hang, move |sky, now| delete(sky, &of, &chosen, now)).await
     }
@@ -80,9 +81,10 @@ fn create(sky: &mut Sky, wanted: VolumeSpec, host: usize, now: Timestamp) -> Att
     let volume = Volume { id: id.clone(), name: wanted.name, region, host, made_at: now };
     sky.app(&wanted.app)?.volumes.push(volume);
     sky.meet(&id);
-    // Where lists lag, or effects are late, by more than everybody waits, nobody could have removed it yet.
-    let elsewhere = |left: &&Volume| left.region != region && sky.is_listed(left, now) && sky.lists_lag < NOBODY_LOOKS;
-    let left = sky.apps.get(&wanted.app).and_then(|app| app.volumes.iter().find(elsewhere)).filter(|left| !sky.unseen.contains(&left.id));
+    // What no list showed when the last region was left, nobody could have removed.
+    let was_listed = |left: &&Volume| sky.released.get(&wanted.app).is_some_and(|looked_at| sky.is_listed(left, *looked_at));
+    let elsewhere = |left: &&Volume| left.region != region && was_listed(left);
+    let left = sky.apps.get(&wanted.app).and_then(|app| app.volumes.iter().find(elsewhere));
     let complaint = left.map(|left| format!("{} gets a volume in {region} while {} is left elsewhere", wanted.app, left.id));
     sky.complaints.extend(complaint);
     Ok(Placed::At(id))
