@@ -92,7 +92,7 @@ async fn the_health_checker_takes_its_messages_and_refuses_poisoned_ones() {
     for event in of("health-checker") {
         event.check(&each_record(event.batch(), async |body: String| fleet.checker.handle(&body).await.map(drop)).await);
     }
-    assert_eq!(fleet.bench.spent().calls("dynamodb.Query"), 3, "their minute is that of the bench");
+    assert_eq!(fleet.bench.spent().calls("dynamodb.Query"), 5, "their minute is that of the bench");
 }
 
 struct Nowhere;

@@ -9,7 +9,11 @@ use std::thread;
 use std::time::Instant;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use simulation::{Failure, Report, Scale, live, replay_line};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Whole worlds of Rockpool on virtual time, drawn from seeds and judged.
 #[derive(Debug, Parser)]

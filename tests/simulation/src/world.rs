@@ -337,7 +337,7 @@ impl World {
             let shown = ["pk", "sk", "kind", "state", "phase"].map(|name| crate::item::text(item, name).unwrap_or("-"));
             shown.join(" ")
         };
-        self.ground.items().await.iter().filter(|item| unrestful(item)).map(show).collect()
+        self.ground.find(|item| unrestful(item).then(|| show(item))).await
     }
 
     async fn judged(&self, held: &[crate::watch::Held], all_have_left: bool) -> Vec<String> {

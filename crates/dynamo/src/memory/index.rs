@@ -48,12 +48,26 @@ impl Index {
 
     /// The entry of an item as it is now: its keys and what the index carries.
     pub(crate) fn entry(&self, item: &Item) -> Option<Item> {
-        let (partition, sort) = self.description.key;
-        if !(item.contains_key(partition) && item.contains_key(sort)) {
-            return None;
+        self.has(item).then(|| self.shown().filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
+    }
+
+    /// Whether an item's entry is the same before and after a write. Most writes change none, so none is made to find that out.
+    pub(crate) fn shows_the_same(&self, before: Option<&Item>, after: Option<&Item>) -> bool {
+        let has = |item: &&Item| self.has(item);
+        match (before.filter(has), after.filter(has)) {
+            (Some(before), Some(after)) => self.shown().all(|name| before.get(name) == after.get(name)),
+            (before, after) => before.is_none() && after.is_none(),
         }
-        let shown = [keys::PK, keys::SK, partition, sort].into_iter().chain(self.description.carries.iter().copied());
-        Some(shown.filter_map(|name| Some((name.to_owned(), item.get(name)?.clone()))).collect())
+    }
+
+    fn has(&self, item: &Item) -> bool {
+        let (partition, sort) = self.description.key;
+        item.contains_key(partition) && item.contains_key(sort)
+    }
+
+    fn shown(&self) -> impl Iterator<Item = &'static str> {
+        let (partition, sort) = self.description.key;
+        [keys::PK, keys::SK, partition, sort].into_iter().chain(self.description.carries.iter().copied())
     }
 
     pub(crate) fn put(&mut self, key: Primary, entry: Option<Item>) {

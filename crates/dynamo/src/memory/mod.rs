@@ -62,6 +62,11 @@ impl MemoryTable {
         self.shelf().items().cloned().collect()
     }
 
+    /// Shows every item where it lies.
+    pub fn visit(&self, show: impl FnMut(&HashMap<String, AttributeValue>)) {
+        self.shelf().items().for_each(show);
+    }
+
     /// Shows the items of a partition whose sort keys begin so.
     pub fn each(&self, partition: &str, beginning: &str, show: impl FnMut(&HashMap<String, AttributeValue>)) {
         self.shelf().partition(partition, beginning).into_iter().for_each(show);

@@ -126,9 +126,8 @@ impl Shelf {
         };
         let seen_at = self.late.back().map_or(seen_at, |last| last.seen_at.max(seen_at));
         for (place, index) in self.indexes.iter().enumerate() {
-            let before = self.items.get(&key).and_then(|item| index.entry(item));
-            let entry = next.as_ref().and_then(|item| index.entry(item));
-            if before != entry {
+            if !index.shows_the_same(self.items.get(&key), next.as_ref()) {
+                let entry = next.as_ref().and_then(|item| index.entry(item));
                 if let Some(followed) = &mut self.followed {
                     followed.push(EntryChange { index: index.description.name, key: key.clone(), entry: entry.clone() });
                 }

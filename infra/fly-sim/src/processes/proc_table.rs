@@ -25,6 +25,8 @@ pub(super) struct Row {
     pub(super) dead: bool,
     /// Stopped by a signal.
     pub(super) stopped: bool,
+    /// In the kernel, until what it waits for has happened: it heeds no signal before that.
+    pub(super) uninterruptible: bool,
 }
 
 /// The row of a process, if there is such a process.
@@ -37,8 +39,13 @@ fn parse(stat: &str) -> Option<Row> {
     let after_name = &stat[stat.rfind(')')? + 1..];
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
     let state = *fields.first()?;
-    let (dead, stopped) = (matches!(state, "Z" | "X" | "x"), matches!(state, "T" | "t"));
-    Some(Row { group: fields.get(2)?.parse().ok()?, start_time: fields.get(19)?.parse().ok()?, dead, stopped })
+    Some(Row {
+        group: fields.get(2)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+        dead: matches!(state, "Z" | "X" | "x"),
+        stopped: matches!(state, "T" | "t"),
+        uninterruptible: state == "D",
+    })
 }
 
 /// Whether a process of this group still does anything. Ended processes that a distant parent has not collected do not count: nobody
@@ -131,8 +138,9 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let stat = "4711 (a) Z (b) S 1 4700 4700 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654 4096 10 18446744073709551615";
-        assert_eq!(parse(stat), Some(Row { group: 4700, start_time: 987_654, dead: false, stopped: false }));
+        assert_eq!(parse(stat), Some(Row { group: 4700, start_time: 987_654, dead: false, stopped: false, uninterruptible: false }));
         assert!(parse(&stat.replace(" S ", " T ")).unwrap().stopped);
+        assert!(parse(&stat.replace(" S ", " D ")).unwrap().uninterruptible);
     }
 
     #[test]

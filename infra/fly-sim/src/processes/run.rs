@@ -1,5 +1,6 @@
 //! One life of a machine: a main process, the group it leads, and the thread that waits for it.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -114,9 +115,13 @@ impl Run {
     pub(super) fn freeze(&self) -> bool {
         self.frozen.store(true, Ordering::SeqCst);
         let deadline = Instant::now() + FREEZE_GRACE;
+        let mut told = HashSet::new();
         loop {
+            // One that was told and waits in the kernel stops before it does anything else. It may wait for one that stands still: whoever
+            // calls vfork(2) waits for what its child starts.
+            let stands_still = |pid: &i32, row: &proc_table::Row| row.stopped || (row.uninterruptible && told.contains(pid));
             // Looked at again after each round: one may have been started meanwhile.
-            let moving: Vec<i32> = self.all().into_iter().filter(|(_, row)| !row.stopped).map(|(pid, _)| pid).collect();
+            let moving: Vec<i32> = self.all().into_iter().filter(|(pid, row)| !stands_still(pid, row)).map(|(pid, _)| pid).collect();
             if moving.is_empty() {
                 return true;
             }
@@ -124,7 +129,8 @@ impl Run {
                 tracing::warn!(machine = self.machine, ?moving, "processes do not stand still");
                 return false;
             }
-            moving.into_iter().for_each(|pid| proc_table::signal_process(pid, Signal::SIGSTOP));
+            moving.iter().for_each(|pid| proc_table::signal_process(*pid, Signal::SIGSTOP));
+            told.extend(moving);
             std::thread::sleep(Duration::from_millis(1));
         }
     }

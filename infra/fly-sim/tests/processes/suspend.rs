@@ -18,8 +18,11 @@ fn counted(rig: &Rig, name: &str) -> Option<u64> {
     std::fs::read_to_string(rig.root().join(name)).ok()?.trim().parse().ok()
 }
 
+/// The two processes of this boot; those of the next are not mistaken for them.
 async fn pids(rig: &Rig) -> Vec<i32> {
-    rig.wait_for_file("pids").await.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    let pids = rig.wait_for_file("pids").await.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    std::fs::remove_file(rig.root().join("pids")).unwrap();
+    pids
 }
 
 #[tokio::test]
