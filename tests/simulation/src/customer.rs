@@ -33,7 +33,7 @@ pub(crate) struct Customer {
 pub(crate) const EVERYBODY_COMES: Duration = Duration::from_secs(3600);
 
 /// The mean time for which a place stays empty.
-const EMPTY: Duration = Duration::from_secs(3600);
+const EMPTY: Duration = Duration::from_secs(24 * 3600);
 
 /// The mean time after which somebody impatient looks again; a creation takes half a minute.
 const IMPATIENCE: Duration = Duration::from_secs(12);

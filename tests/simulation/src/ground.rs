@@ -17,33 +17,23 @@ pub(crate) enum Ground {
 }
 
 impl Ground {
-    /// Every item. The weather of the store does not reach whoever looks at it like this.
-    pub(crate) async fn items(&self) -> Vec<Item> {
+    /// Looks at every item. The weather of the store does not reach whoever looks at it like this.
+    pub(crate) async fn visit<T>(&self, look: impl FnOnce(&[&Item]) -> T) -> T {
         match self {
-            Self::Memory(table) => table.items(),
-            Self::Embedded(aws) => {
-                let mut items = Vec::new();
-                let mut pages = aws.dynamodb().scan().table_name("rockpool").into_paginator().send();
-                while let Some(page) = pages.next().await {
-                    items.extend(page.expect("no weather reaches a scan").items.unwrap_or_default());
-                }
-                items
-            }
+            // Copying all of them would be a sixth of a world's time.
+            Self::Memory(table) => table.visit(look),
+            Self::Embedded(aws) => look(&scan(aws).await.iter().collect::<Vec<_>>()),
         }
     }
+}
 
-    /// What is found in every item.
-    pub(crate) async fn find<T>(&self, look: impl Fn(&Item) -> Option<T>) -> Vec<T> {
-        match self {
-            // Copying all of them, minute by minute, would be a sixth of a world's time.
-            Self::Memory(table) => {
-                let mut found = Vec::new();
-                table.visit(|item| found.extend(look(item)));
-                found
-            }
-            Self::Embedded(_) => self.items().await.iter().filter_map(look).collect(),
-        }
+async fn scan(aws: &AwsSim) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut pages = aws.dynamodb().scan().table_name("rockpool").into_paginator().send();
+    while let Some(page) = pages.next().await {
+        items.extend(page.expect("no weather reaches a scan").items.unwrap_or_default());
     }
+    items
 }
 
 /// The table as it was when it was last looked at.
@@ -71,7 +61,7 @@ impl Seen {
         match self {
             Self::There(table, mirror) => mirror.follow(table),
             Self::Copied(aws, items) => {
-                let read = Ground::Embedded(aws.clone()).items().await;
+                let read = scan(aws).await;
                 let key = |item: &Item| (text(item, "pk").unwrap_or("?").to_owned(), text(item, "sk").unwrap_or("?").to_owned());
                 *items = read.into_iter().map(|item| (key(&item), item)).collect();
             }

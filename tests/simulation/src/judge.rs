@@ -16,7 +16,7 @@ const BEFORE_A_REPAIR: SignedDuration = SignedDuration::from_mins(7);
 
 /// What a judge looks at.
 pub(crate) struct Evidence<'a> {
-    pub(crate) items: &'a [Item],
+    pub(crate) items: &'a [&'a Item],
     pub(crate) sky: &'a Sky,
     pub(crate) taken: &'a BTreeMap<String, Notice>,
     /// Operations whose cancel was accepted.
@@ -64,7 +64,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn of(&self, kind: &'static str) -> impl Iterator<Item = &'a Item> + use<'a> {
-        self.items.iter().filter(move |item| text(item, "sk").is_some_and(|sk| sk.starts_with(kind)))
+        self.items.iter().copied().filter(move |item| text(item, "sk").is_some_and(|sk| sk.starts_with(kind)))
     }
 
     /// Every operation has ended, and none in success whose cancel was accepted.

@@ -337,23 +337,26 @@ impl World {
             let shown = ["pk", "sk", "kind", "state", "phase"].map(|name| crate::item::text(item, name).unwrap_or("-"));
             shown.join(" ")
         };
-        self.ground.find(|item| unrestful(item).then(|| show(item))).await
+        self.ground.visit(|items| items.iter().filter(|item| unrestful(item)).map(|item| show(item)).collect()).await
     }
 
     async fn judged(&self, held: &[crate::watch::Held], all_have_left: bool) -> Vec<String> {
-        let items = self.ground.items().await;
         let cancelled: BTreeSet<String> =
             self.customers.iter().flat_map(|customer| customer.cancelled.lock().expect("no holder panics").clone()).collect();
         let taken = self.crew.mailbox.taken.lock().expect("no holder panics");
         let sky = self.provider.sky();
-        let evidence = Evidence { items: &items, sky: &sky, taken: &taken, cancelled: &cancelled, held, now: self.clock.now() };
-        self.tally.out_of_sight.add(evidence.out_of_sight());
-        if !all_have_left {
-            return evidence.judge();
-        }
-        self.tally.operations.add(evidence.operations());
-        self.tally.repairs.add(evidence.count_repairs());
-        evidence.nothing_is_left()
+        let now = self.clock.now();
+        let judge = |items: &[&Item]| {
+            let evidence = Evidence { items, sky: &sky, taken: &taken, cancelled: &cancelled, held, now };
+            self.tally.out_of_sight.add(evidence.out_of_sight());
+            if !all_have_left {
+                return evidence.judge();
+            }
+            self.tally.operations.add(evidence.operations());
+            self.tally.repairs.add(evidence.count_repairs());
+            evidence.nothing_is_left()
+        };
+        self.ground.visit(judge).await
     }
 }
 

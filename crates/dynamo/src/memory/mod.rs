@@ -56,15 +56,9 @@ impl MemoryTable {
         Self { shelf: Arc::new(Mutex::new(Shelf::new())), clock, weather }
     }
 
-    /// Every item, by its keys.
-    #[must_use]
-    pub fn items(&self) -> Vec<HashMap<String, AttributeValue>> {
-        self.shelf().items().cloned().collect()
-    }
-
-    /// Shows every item where it lies.
-    pub fn visit(&self, show: impl FnMut(&HashMap<String, AttributeValue>)) {
-        self.shelf().items().for_each(show);
+    /// Shows every item, by its keys, where it lies.
+    pub fn visit<T>(&self, look: impl FnOnce(&[&HashMap<String, AttributeValue>]) -> T) -> T {
+        look(&self.shelf().items().collect::<Vec<_>>())
     }
 
     /// Shows the items of a partition whose sort keys begin so.
