@@ -26,12 +26,13 @@ async fn target(last: Last) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
-        while !matches!(last, Last::Nothing) {
+        if matches!(last, Last::Nothing) {
+            std::future::pending::<()>().await;
+        }
+        loop {
             let (stream, _) = listener.accept().await.unwrap();
             tokio::spawn(speak(stream, last));
         }
-        std::future::pending::<()>().await;
-        drop(listener);
     });
     address
 }

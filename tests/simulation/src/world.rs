@@ -343,10 +343,10 @@ impl World {
     async fn judged(&self, held: &[crate::watch::Held], all_have_left: bool) -> Vec<String> {
         let cancelled: BTreeSet<String> =
             self.customers.iter().flat_map(|customer| customer.cancelled.lock().expect("no holder panics").clone()).collect();
-        let taken = self.crew.mailbox.taken.lock().expect("no holder panics");
-        let sky = self.provider.sky();
         let now = self.clock.now();
         let judge = |items: &[&Item]| {
+            let taken = self.crew.mailbox.taken.lock().expect("no holder panics");
+            let sky = self.provider.sky();
             let evidence = Evidence { items, sky: &sky, taken: &taken, cancelled: &cancelled, held, now };
             self.tally.out_of_sight.add(evidence.out_of_sight());
             if !all_have_left {

@@ -100,7 +100,7 @@ fn members(of: &Item, at: &[String], found: &mut Vec<Place>) {
     let mut names: Vec<_> = of.keys().collect();
     names.sort();
     for name in names {
-        part(&of[name], &[at, &[name.clone()]].concat(), found);
+        part(&of[name], &[at, std::slice::from_ref(name)].concat(), found);
     }
 }
 

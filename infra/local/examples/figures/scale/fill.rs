@@ -92,8 +92,7 @@ pub(crate) async fn add(dynamodb: &aws_sdk_dynamodb::Client, instances: usize) -
         let some = (instances - there).min(10 * EACH);
         let (table, store) = in_memory();
         running(&store, some, |_, app| format!("https://{app}.fly.dev")).await?;
-        let mut items = table.items();
-        items.retain(lasts);
+        let items = table.visit(|items| items.iter().copied().filter(|item| lasts(item)).cloned().collect());
         write(dynamodb, items).await?;
         there += some;
     }
