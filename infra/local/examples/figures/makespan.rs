@@ -23,11 +23,15 @@ const CALLS: [(&str, u64); 5] =
 pub(crate) async fn measure(runs: u32) -> Outcome<()> {
     let calls = CALLS.map(|(call, ms)| format!("{call} {ms} ms")).join(", ");
     let mut table = Table::new(["makespan of a provision beyond the sum", "runs", "min", "median", "max", "allowed"]);
-    let mut where_it_goes = None;
+    let (mut where_it_goes, mut too_slow) = (None, Vec::new());
     for (store, on_disk) in [("AWS in memory", false), ("AWS on disk", true)] {
         let folder = tempfile::tempdir()?;
         let measured = provision(on_disk.then(|| folder.path()), runs).await?;
         let beyond: Vec<f64> = measured.iter().map(|run| run.makespan - millis(timeline::sum())).collect();
+        // A disk that is busy for a moment is not Rockpool's doing; half of the runs are.
+        if spread(&beyond)[1] > ALLOWED {
+            too_slow.push(store);
+        }
         let [least, middle, most] = spread(&beyond).map(signed_ms);
         table.row([store.to_owned(), runs.to_string(), least, middle, most, signed_ms(ALLOWED)]);
         where_it_goes = Some(measured);
@@ -39,7 +43,7 @@ pub(crate) async fn measure(runs: u32) -> Outcome<()> {
     if let Some(measured) = where_it_goes {
         print_parts(&measured);
     }
-    Ok(())
+    if too_slow.is_empty() { Ok(()) } else { Err(format!("a provision takes longer than it may: {}", too_slow.join(", ")).into()) }
 }
 
 struct Measured {
