@@ -13,8 +13,8 @@ use crate::export::flush;
 use crate::metrics::measure;
 use crate::trace::{TRACEPARENT, TraceContext};
 
-/// Handles each record of a batch, in the trace of whoever sent it, and answers with those that failed, which SQS delivers again or, in the end, moves to the dead-letter
-/// queue. Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>.
+/// Handles each record of a batch, in the trace of whoever sent it, and answers with those that failed, which SQS delivers again or, in the
+/// end, moves to the dead-letter queue. Source: <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html#services-sqs-batchfailurereporting>.
 pub async fn each_record<E, F>(event: SqsEvent, handle: impl Fn(String) -> F) -> SqsBatchResponse
 where
     E: std::error::Error,
@@ -25,8 +25,12 @@ where
         let trace = record.message_attributes.get(TRACEPARENT).and_then(|attribute| attribute.string_value.as_deref());
         let trace = trace.and_then(TraceContext::of_traceparent).unwrap_or_else(TraceContext::begin);
         let message = record.message_id.unwrap_or_default();
-        let span = tracing::info_span!("message", message_id = %message);
-        if let Err(error) = trace.within("message", async { handle(record.body.unwrap_or_default()).instrument(span).await }).await {
+        let handled = trace.within("message", async {
+            // Made inside, or it would not stand in the trace's span.
+            let span = tracing::info_span!("message", message_id = %message);
+            handle(record.body.unwrap_or_default()).instrument(span).await
+        });
+        if let Err(error) = handled.await {
             tracing::error!(message_id = %message, cause = %Chain(&error), "a message was not handled");
             response.batch_item_failures.push(failed(message));
         }

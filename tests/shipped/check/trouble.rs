@@ -41,10 +41,12 @@ fn complaints(platform: &Platform, function: &str) -> usize {
     platform.function(function).output().iter().filter(said).count()
 }
 
-/// What a function has said in errors.
+/// What a function has said in errors. The runtime's own line about each invocation that failed is none of ours.
 fn causes(output: Vec<String>) -> Vec<String> {
     let lines = output.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["level"] == "ERROR").map(|line| line["fields"].to_string()).map(without_its_message).collect()
+    let ours =
+        |line: &Value| line["level"] == "ERROR" && !line["target"].as_str().is_some_and(|target| target.starts_with("lambda_runtime"));
+    lines.filter(ours).map(|line| line["fields"].to_string()).map(without_its_message).collect()
 }
 
 /// Which of several messages met it, is no other cause.

@@ -154,8 +154,9 @@ impl Provider {
             return Err(Setback::fatal("422 from the provider"));
         }
         let late = chance.happens(weather.late).then(|| chance.between(Duration::from_millis(100), weather.late_by));
-        let is_unseen = late.is_some_and(|late| late > NOBODY_LOOKS);
-        let effect = tokio::spawn(self.clone().effect(app.to_owned(), travel + wait + late.unwrap_or_default(), is_unseen, apply));
+        let caller = Caller { left_at: Arc::default(), clock: self.inner.clock };
+        let left_at = caller.left_at.clone();
+        let effect = tokio::spawn(self.clone().effect(app.to_owned(), travel + wait + late.unwrap_or_default(), left_at, apply));
         if late.is_some() {
             tally.faults.add(1);
             tokio::time::sleep(travel + wait).await;
@@ -173,11 +174,13 @@ impl Provider {
         self,
         app: String,
         after: Duration,
-        is_unseen: bool,
+        left_at: Arc<Mutex<Option<Timestamp>>>,
         apply: impl FnOnce(&mut Sky, Timestamp) -> Attempt<T> + Send,
     ) -> Attempt<T> {
         tokio::time::sleep(after).await;
         let now = self.inner.clock.now();
+        let left_at = *left_at.lock().expect("no holder panics");
+        let is_unseen = left_at.is_some_and(|left_at| now > left_at + NOBODY_LOOKS);
         let mut sky = self.sky();
         sky.pass(&app, now);
         sky.is_unseen = is_unseen;
@@ -204,4 +207,16 @@ impl Provider {
 /// The app behind an address.
 pub(crate) fn app_at(address: &str) -> Option<&str> {
     address.strip_prefix("https://")?.split('.').next()
+}
+
+/// Whoever waits for an answer, until he has it, gives up, or dies.
+struct Caller {
+    left_at: Arc<Mutex<Option<Timestamp>>>,
+    clock: VirtualClock,
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        *self.left_at.lock().expect("no holder panics") = Some(self.clock.now());
+    }
 }
