@@ -73,7 +73,7 @@ fn lines(platform: &Platform, function: &str) -> Vec<Value> {
 
 /// From the caller through the API and a queue to the runner, and with each of its calls to the provider.
 fn its_trace_leads_to_the_provider(platform: &Platform) {
-    for function in ["api", "flow-runner", "notifier"] {
+    for function in ["api", "flow-runner"] {
         assert!(lines(platform, function).iter().any(|line| line["trace_id"] == TRACE), "{function} logged nothing in the caller's trace");
     }
     let calls = platform.fly.calls();
