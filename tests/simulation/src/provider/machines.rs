@@ -45,6 +45,9 @@ impl Machines for Provider {
             sky.change(&of, &id, now, |machine| {
                 if machine.heads_for() == MachineState::Started {
                     machine.stop(now);
+                } else {
+                    // One that died before is off because its owner wants it so, from now on.
+                    machine.is_wanted_still = true;
                 }
                 Ok(())
             })?;
