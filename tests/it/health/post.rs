@@ -19,15 +19,17 @@ pub(super) struct Habits {
     pub(super) late: u32,
     /// By how many milliseconds, at most.
     pub(super) by: u64,
+    /// How many in a thousand are refused when they are sent; every second of these arrives all the same.
+    pub(super) refused: u32,
 }
 
 impl Habits {
     /// An ordinary day of Amazon SQS.
-    pub(super) const ORDINARY: Self = Self { latency: 400, twice: 1, late: 0, by: 0 };
+    pub(super) const ORDINARY: Self = Self { latency: 400, twice: 1, late: 0, by: 0, refused: 0 };
     /// At once, once.
-    pub(super) const PROMPT: Self = Self { latency: 0, twice: 0, late: 0, by: 0 };
+    pub(super) const PROMPT: Self = Self { latency: 0, twice: 0, late: 0, by: 0, refused: 0 };
     /// Everything that standard queues may do, often.
-    pub(super) const WILD: Self = Self { latency: 900, twice: 100, late: 60, by: 75_000 };
+    pub(super) const WILD: Self = Self { latency: 900, twice: 100, late: 60, by: 75_000, refused: 20 };
 
     /// When each copy of one message arrives.
     pub(super) fn arrivals(&self, rng: &mut Rng) -> Vec<Duration> {
@@ -37,6 +39,12 @@ impl Habits {
             Duration::from_millis(rng.u64(0..=self.latency) + late)
         };
         (0..copies).map(|_| arrival(rng)).collect()
+    }
+
+    /// Whether one is refused, and whether it arrives.
+    pub(super) fn fate(&self, rng: &mut Rng) -> (bool, bool) {
+        let refused = rng.u32(0..1000) < self.refused;
+        (refused, !refused || rng.bool())
     }
 }
 
@@ -54,8 +62,12 @@ impl Post {
         (Self { habits, rng: Arc::new(Mutex::new(Rng::with_seed(seed))), arrived }, inbox)
     }
 
-    fn post(&self, body: &str, delay: Duration) {
-        for arrival in self.habits.arrivals(&mut self.rng.lock().unwrap()) {
+    /// Sends a message, and says whether whoever sends it is told that it was taken.
+    fn post(&self, body: &str, delay: Duration) -> bool {
+        let mut rng = self.rng.lock().unwrap();
+        let (refused, arrives) = self.habits.fate(&mut rng);
+        let arrivals = if arrives { self.habits.arrivals(&mut rng) } else { Vec::new() };
+        for arrival in arrivals {
             let (arrived, body) = (self.arrived.clone(), body.to_owned());
             tokio::spawn(async move {
                 tokio::time::sleep(delay + arrival).await;
@@ -63,22 +75,21 @@ impl Post {
                 arrived.send(body).ok();
             });
         }
+        !refused
     }
 }
 
 #[async_trait]
 impl Queue for Post {
     async fn send(&self, body: &str) -> Result<(), QueueError> {
-        self.post(body, Duration::ZERO);
-        Ok(())
+        if self.post(body, Duration::ZERO) { Ok(()) } else { Err(QueueError("the queue refused it".to_owned())) }
     }
 }
 
 #[async_trait]
 impl Wake for Post {
     async fn wake(&self, run: &RunId, delay: Duration) -> Result<(), WakeError> {
-        self.post(&run.0, delay);
-        Ok(())
+        if self.post(&run.0, delay) { Ok(()) } else { Err(WakeError("the queue refused it".to_owned())) }
     }
 }
 

@@ -60,8 +60,8 @@ pub(super) struct Log {
     pub(super) failed: usize,
     /// When a run's message reached a worker first, in seconds.
     pub(super) begun: BTreeMap<String, f64>,
-    /// Events of the notices that were taken.
-    pub(super) told: Vec<String>,
+    /// Events of the notices that were taken, by their identifiers.
+    pub(super) told: BTreeMap<String, String>,
 }
 
 /// How everything is delivered.
@@ -116,12 +116,13 @@ impl Town {
         let notices = Arc::new(notices);
         let engine = || Engine::new(Arc::new(store.clone()), Arc::new(wake.clone()), time.clone(), Arc::new(Flows::new(world.world())));
         let log = Arc::new(Mutex::new(Log::default()));
+        let mailbox = Mailbox { log: log.clone(), habits: ways.queues, rng: Mutex::new(Rng::with_seed(seed ^ 5)) };
         let town = Self {
             clock,
             sweep: Arc::new(Sweep { store: store.clone(), engine: engine(), health: Arc::new(health), notices: notices.clone() }),
             checker: Arc::new(HealthChecker { store: store.clone(), probe: eyes, clock: time.clone() }),
             runner: Arc::new(FlowRunner { engine: engine(), notices }),
-            notifier: Arc::new(Notifier { store: store.clone(), sink: Arc::new(Mailbox(log.clone())) }),
+            notifier: Arc::new(Notifier { store: store.clone(), sink: Arc::new(mailbox) }),
             store,
             deployment,
             world,
@@ -236,6 +237,11 @@ impl Town {
         self.store.instance(&instance.organisation, &instance.id).await.unwrap().expect("it is there")
     }
 
+    /// Events of the notices that were taken.
+    pub(super) fn told(&self) -> Vec<String> {
+        self.log.lock().unwrap().told.values().cloned().collect()
+    }
+
     pub(super) fn log(&self) -> Log {
         self.log.lock().unwrap().clone()
     }
@@ -244,12 +250,21 @@ impl Town {
 /// The first of all identifiers: a UUID of version 7, as all are.
 const BASE: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0000;
 
-struct Mailbox(Arc<Mutex<Log>>);
+/// Takes notices, unless it refuses; every second that it refuses it has taken all the same.
+struct Mailbox {
+    log: Arc<Mutex<Log>>,
+    habits: Habits,
+    rng: Mutex<Rng>,
+}
 
 #[async_trait]
 impl Sink for Mailbox {
     async fn deliver(&self, notice: &Notice) -> Result<(), SinkError> {
-        self.0.lock().unwrap().told.push(notice.event.clone());
-        Ok(())
+        let (refused, arrives) = self.habits.fate(&mut self.rng.lock().unwrap());
+        if arrives {
+            // The receiver knows it by its identifier.
+            self.log.lock().unwrap().told.entry(notice.id.clone()).or_insert_with(|| notice.event.clone());
+        }
+        if refused { Err(SinkError("the receiver refused it".to_owned())) } else { Ok(()) }
     }
 }
