@@ -54,6 +54,8 @@ fn todays_code_takes_the_recorded_steps() {
         assert_eq!((&record.kind, record.version), (&recorded.kind, recorded.version), "{}", scene.name);
         assert_eq!(steps(&record), steps(&recorded), "{} takes other steps: that is a new version of the flow", scene.name);
         assert_eq!(record.phase, recorded.phase, "{}", scene.name);
+        let was_called_back = recorded.phase == Phase::Done { outcome: Outcome::Cancelled };
+        assert_eq!(was_called_back, scene.called_back_after.is_some(), "{}", scene.name);
         assert_eq!(performance.rest().complaints(), [""; 0], "{}", scene.name);
     }
 }

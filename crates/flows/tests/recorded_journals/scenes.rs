@@ -62,7 +62,7 @@ const RESTART_MACHINE: Part = Part::Ask(State::Running, Ask { verb: Verb::Restar
 /// The region in which there is room for a volume and none for a machine.
 const FULL: &str = "ams";
 
-pub(crate) const SCENES: [Scene; 24] = [
+pub(crate) const SCENES: [Scene; 28] = [
     scene("provision-1-one-region", Part::Provision(&["fra"])),
     scene("provision-1-second-region", Part::Provision(&[FULL, "fra"])),
     scene("provision-1-no-room", Part::Provision(&[FULL])),
@@ -82,10 +82,14 @@ pub(crate) const SCENES: [Scene; 24] = [
     scene("restart-1-machine", RESTART_MACHINE),
     on(Day::Silent, scene("restart-1-machine-degraded", RESTART_MACHINE)),
     on(Day::Sleepy, scene("restart-1-machine-not-started", RESTART_MACHINE)),
+    called_back("restart_process", on(Day::Silent, scene("restart-1-process-called-back", RESTART_PROCESS))),
+    called_back("restart_machine", on(Day::Sleepy, scene("restart-1-machine-called-back", RESTART_MACHINE))),
     scene("repair-1-process", Part::Repair(Sickness::Process)),
     scene("repair-1-machine", Part::Repair(Sickness::Machine)),
     scene("repair-1-hopeless", Part::Repair(Sickness::Hopeless)),
     on(Day::RungsUsed, scene("repair-1-rungs-used", Part::Repair(Sickness::Hopeless))),
+    on(Day::VolumeLost, scene("repair-1-without-volume", Part::Repair(Sickness::Machine))),
+    called_back("restart_process", scene("repair-1-called-back", Part::Repair(Sickness::Hopeless))),
     scene("retire-1", Part::Ask(State::Running, Ask::new(Verb::Delete))),
 ];
 
@@ -122,9 +126,7 @@ impl Scene {
             Part::Ask(state, ask) => {
                 let instance = sample::at_rest(state);
                 sample::settle_in(world, &instance, (self.day == Day::Silent).then_some(Sickness::Hopeless));
-                if self.day == Day::VolumeLost {
-                    world.provider().volumes.clear();
-                }
+                self.lose_volume(world);
                 match decide(&sample::deployment(), &instance, None, ask, operation, world.now()) {
                     Decision::Start { instance, run, .. } => (*instance, *run),
                     other => panic!("{}: {other:?}", self.name),
@@ -133,12 +135,19 @@ impl Scene {
             Part::Repair(sickness) => {
                 let mut instance = sample::at_rest(State::Running);
                 sample::settle_in(world, &instance, Some(sickness));
+                self.lose_volume(world);
                 if self.day == Day::RungsUsed {
                     let at = world.now() - Duration::from_secs(600);
                     instance.health.climbed = [Rung::Process, Rung::Machine].map(|rung| Climbed { rung, at }).to_vec();
                 }
                 decide_repair(&instance, operation, world.now()).expect("it is to be repaired")
             }
+        }
+    }
+
+    fn lose_volume(&self, world: &FakeWorld) {
+        if self.day == Day::VolumeLost {
+            world.provider().volumes.clear();
         }
     }
 }
