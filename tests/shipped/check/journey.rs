@@ -56,6 +56,7 @@ pub(crate) async fn an_instance_lives(check: &mut Check) {
             platform.outbox.notices().iter().any(|notice| notice.event == "instance_ready")
         })
         .await;
+    its_trace_leads_to_the_notice(&customer, &platform, instance).await;
     assert!(platform.fly.inventory().is_empty(), "something of it is left at the provider");
     check.end(platform).await;
 }
@@ -80,6 +81,12 @@ fn its_trace_leads_to_the_provider(platform: &Platform) {
     let made = calls.iter().find(|call| call.action == "create_machine").unwrap();
     let theirs = made.traceparent.as_deref().and_then(|context| context.strip_prefix(&format!("00-{TRACE}-")).map(str::to_owned));
     assert!(theirs.is_some_and(|rest| rest != "00f067aa0ba902b7-01"), "the provider was not told: {made:?}");
+}
+
+/// And through a second queue to whoever takes the notice. The line is written after the receiver has it.
+async fn its_trace_leads_to_the_notice(customer: &Customer, platform: &Platform, instance: &str) {
+    let said = |line: &Value| line["trace_id"] == TRACE && line["event"] == "instance_ready" && line["instance"] == instance;
+    customer.eventually("the notifier logged nothing in the caller's trace", async || lines(platform, "notifier").iter().any(said)).await;
 }
 
 /// Whoever searches for an instance finds it by the same names in the API's lines and in the runner's.

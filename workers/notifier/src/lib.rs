@@ -64,6 +64,7 @@ impl Notifier {
             self.sink.deliver(&notice).await?;
             // Whoever is faster: twice delivered is harmless, twice recorded is impossible.
             self.store.delivered(&notice.id).await?;
+            tracing::info!(organisation = %notice.organisation, instance = %notice.instance, notice = notice.id, event = notice.event, "a notice was delivered");
             delivered += 1;
         }
         Ok(delivered)
