@@ -1,0 +1,67 @@
+//! Our own tokens, published keys and private keys.
+
+use access::{AccessError, KeySet, Kind, Request, SigningKey, Verifier};
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::text;
+
+const NOW: i64 = 1_800_000_000;
+const INSTANCE: &str = "ins_1";
+const SEED: [u8; 32] = [1; 32];
+const ORDER: Request<'static> = Request { method: "POST", path: "/_rockpool/restart", body: b"{}" };
+
+/// A header and claims, a line each, which are then signed properly; a single line is a token as it stands. What opens a door is of its
+/// kind, for this instance and of a life as long as its kind's; nothing opens two.
+pub fn access_token(input: &[u8]) {
+    let Some(text) = text(input) else { return };
+    let verifier = Verifier::new(KeySet::of([SigningKey::from_seed(&SEED).unwrap().public()]), INSTANCE);
+    let now = Timestamp::from_second(NOW).unwrap();
+    let Some((header, claims)) = text.split_once('\n') else {
+        assert!(opened(&verifier, text, now).is_empty(), "{text} opens something");
+        return;
+    };
+    let kinds = opened(&verifier, &sign(header, claims), now);
+    let [kind] = kinds[..] else { return assert!(kinds.is_empty(), "{header} {claims} is of {} kinds", kinds.len()) };
+    let (header, claims): (Value, Value) = (serde_json::from_str(header).unwrap(), serde_json::from_str(claims).unwrap());
+    assert!(header["typ"] == kind.typ() && header["alg"] == "EdDSA", "{header} opens the door of {}", kind.typ());
+    assert!(claims["aud"] == INSTANCE && claims["iss"] == "rockpool", "{claims} is somebody else's");
+    let life = i128::from(claims["exp"].as_i64().unwrap()) - i128::from(claims["iat"].as_i64().unwrap());
+    assert!((1..=3600).contains(&life), "{claims} is good for {life} s");
+    assert!(kind != Kind::Control || claims["htu"] == ORDER.path, "{claims} is another order");
+}
+
+/// A key set or a private key. What is read is written again as it was read; a refusal does not repeat it.
+pub fn access_keys(input: &[u8]) {
+    let Some(text) = text(input) else { return };
+    if let Ok(set) = KeySet::from_jwks(text) {
+        assert_eq!(KeySet::from_jwks(&set.to_jwks()), Ok(set), "{text}");
+        assert!(!text.contains("\"d\":\""), "a private half was taken: {text}");
+    }
+    let said = match SigningKey::from_text(text) {
+        Ok(key) => format!("{key:?}"),
+        Err(error) => format!("{error} {error:?}"),
+    };
+    assert!(text.len() < 16 || !said.contains(text), "{said}");
+}
+
+fn opened(verifier: &Verifier, token: &str, now: Timestamp) -> Vec<Kind> {
+    let opens = |kind| -> Result<(), AccessError> {
+        match kind {
+            Kind::Access => verifier.access(token, now).map(drop),
+            Kind::Link => verifier.link(token, now).map(drop),
+            Kind::Control => verifier.control(token, &ORDER, now).map(drop),
+        }
+    };
+    Kind::ALL.into_iter().filter(|kind| opens(*kind).is_ok()).collect()
+}
+
+/// Signs without the library that is under test.
+fn sign(header: &str, claims: &str) -> String {
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
+    let signature = Ed25519KeyPair::from_seed_unchecked(&SEED).unwrap().sign(signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}

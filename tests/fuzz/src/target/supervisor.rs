@@ -1,0 +1,147 @@
+//! Bytes on the socket of a supervisor.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use access::{Audience, KeySet, Signer, SigningKey};
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, Uri};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gateway::Family;
+use gateway::environment as names;
+use jiff::{SignedDuration, Timestamp};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+
+const INSTANCE: &str = "ins_0190c5a0a1b27c3d8e4f5a6b7c8d9e0f";
+const ORIGIN: &str = "https://rp-test.fly.dev";
+
+/// How long a connection that has said everything may stay without an answer.
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// A supervisor on a thread of its own, with a gateway of which it believes that it started it.
+struct Machine {
+    runtime: Runtime,
+    address: SocketAddr,
+    signer: Signer,
+    _folder: TempDir,
+}
+
+/// What reached the gateway.
+static SEEN: Mutex<Vec<(Uri, HeaderMap)>> = Mutex::new(Vec::new());
+static MACHINE: LazyLock<Machine> = LazyLock::new(Machine::boot);
+
+/// What a caller sends before he is silent, `{token}` being an instance token. Whatever reaches the gateway came with a token, says who
+/// called and nothing else of its caller's, and has one length; nothing makes the supervisor fail.
+pub fn supervisor_request(input: &[u8]) {
+    let audience = Audience { instance: INSTANCE, subject: "user-1", name: "Ada" };
+    let token = MACHINE.signer.access(&audience, SignedDuration::from_secs(600), Timestamp::now()).unwrap();
+    let request = replace(input, b"{token}", token.as_str().as_bytes());
+    let answer = MACHINE.runtime.block_on(exchange(&request));
+    assert!(!answer.starts_with("HTTP/1.1 500"), "{answer}");
+    let (header, _) = token.as_str().split_once('.').unwrap();
+    // What an earlier caller did not wait for may only be seen now.
+    for (uri, headers) in std::mem::take(&mut *SEEN.lock().unwrap()) {
+        let users: Vec<_> = headers.get_all("x-forwarded-user").iter().collect();
+        assert_eq!(users, ["user-1"], "{uri} {headers:?}");
+        let lengths = headers.get_all("content-length").iter().count() + headers.get_all("transfer-encoding").iter().count();
+        assert!(lengths <= 1, "two lengths: {uri} {headers:?}");
+        // Where a caller puts it elsewhere, it is his to give away.
+        let kept = ["authorization", "cookie", "sec-websocket-protocol"]
+            .map(|name| format!("{:?}", headers.get_all(name).iter().collect::<Vec<_>>()));
+        assert!(!kept.concat().contains(header), "the gateway was told a token: {uri} {headers:?}");
+    }
+}
+
+fn replace(input: &[u8], word: &[u8], with: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(input.len());
+    let mut rest = input;
+    while let Some(at) = rest.windows(word.len()).position(|part| part == word) {
+        bytes.extend_from_slice(&rest[..at]);
+        bytes.extend_from_slice(with);
+        rest = &rest[at + word.len()..];
+    }
+    bytes.extend_from_slice(rest);
+    bytes
+}
+
+async fn exchange(request: &[u8]) -> String {
+    let mut stream = TcpStream::connect(MACHINE.address).await.unwrap();
+    // A server that refuses early closes early.
+    stream.write_all(request).await.ok();
+    stream.shutdown().await.ok();
+    let mut answer = Vec::new();
+    while let Ok(Ok(1..)) = tokio::time::timeout(SILENCE, stream.read_buf(&mut answer)).await {}
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+impl Machine {
+    fn boot() -> Self {
+        let folder = TempDir::new().unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let gateway = runtime.block_on(serve_gateway());
+        let (access, control) = (SigningKey::generate().unwrap(), SigningKey::generate().unwrap());
+        let release = gateway::pin(Family::Openclaw);
+        let config = gateway::render(&gateway::Settings::of_machine(release.release(), ORIGIN));
+        let place = folder.path().join(names::CONFIG.trim_start_matches('/'));
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(place, config.to_string()).unwrap();
+        let (address, metrics) = (free(), free());
+        // The process that stands for the gateway ends by itself when this one is gone, however it went.
+        let idle = format!("while kill -0 {} 2>/dev/null; do sleep 1; done", std::process::id());
+        let settings = supervisor::Settings::from_variables(|name| match name {
+            names::LISTEN => Some(address.to_string()),
+            names::METRICS_LISTEN => Some(metrics.to_string()),
+            names::GATEWAY_PORT => Some(gateway.port().to_string()),
+            names::ROOT => Some(folder.path().display().to_string()),
+            names::INSTANCE => Some(INSTANCE.to_owned()),
+            names::FAMILY => Some(Family::Openclaw.as_str().to_owned()),
+            names::VERSION => Some(release.version.clone()),
+            names::ADDRESS => Some(ORIGIN.to_owned()),
+            names::ACCESS_KEYS => Some(KeySet::of([access.public()]).to_jwks()),
+            names::CONTROL_KEYS => Some(KeySet::of([control.public()]).to_jwks()),
+            names::SESSION_KEY => Some(URL_SAFE_NO_PAD.encode([9; 32])),
+            names::GATEWAY_PROGRAM => Some(serde_json::json!(["/bin/sh", "-c", idle]).to_string()),
+            _ => None,
+        });
+        let settings = settings.unwrap_or_else(|error| panic!("{error}"));
+        runtime.spawn(async { supervisor::run(settings).await.expect("the supervisor runs") });
+        let machine = Self { runtime, address, signer: Signer::new(access), _folder: folder };
+        machine.runtime.block_on(machine.ready());
+        machine
+    }
+
+    async fn ready(&self) {
+        for _ in 0..300 {
+            let asked = reqwest::get(format!("http://{}/health?until=ready&timeout=1", self.address)).await;
+            if asked.is_ok_and(|answer| answer.status() == 200) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("the supervisor does not become ready");
+    }
+}
+
+/// A port that was free a moment ago.
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+async fn serve_gateway() -> SocketAddr {
+    let note = async |uri: Uri, headers: HeaderMap, body: Bytes| {
+        SEEN.lock().unwrap().push((uri, headers));
+        format!("{} bytes", body.len())
+    };
+    let routes = Router::new().route("/readyz", get(async || axum::Json(serde_json::json!({ "ready": true })))).fallback(note);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    address
+}
