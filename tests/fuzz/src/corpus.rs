@@ -73,8 +73,7 @@ impl Corpus {
 }
 
 /// An input with one to four changes; what is put in may be a part of another one.
-#[must_use]
-pub fn mutate(input: &[u8], other: &[u8], chance: &mut fastrand::Rng) -> Vec<u8> {
+fn mutate(input: &[u8], other: &[u8], chance: &mut fastrand::Rng) -> Vec<u8> {
     let mut bytes = input.to_vec();
     for _ in 0..chance.usize(1..=4) {
         let at = chance.usize(..=bytes.len());

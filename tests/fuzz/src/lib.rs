@@ -14,7 +14,7 @@
 mod corpus;
 mod target;
 
-pub use corpus::{Corpus, mutate};
+pub use corpus::Corpus;
 pub use target::access::{access_keys, access_token};
 pub use target::api::api_request;
 pub use target::edge::{cursor, problem};

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
-use access::{Audience, KeySet, Signer, SigningKey};
+use access::{Audience, KeySet, Request, Signer, SigningKey};
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Uri};
@@ -20,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 
 const INSTANCE: &str = "ins_0190c5a0a1b27c3d8e4f5a6b7c8d9e0f";
+const ORDER: Request<'static> = Request { method: "GET", path: "/_rockpool/logs?lines=5", body: b"" };
 const ORIGIN: &str = "https://rp-test.fly.dev";
 
 /// How long a connection that has said everything may stay without an answer.
@@ -29,7 +30,8 @@ const SILENCE: Duration = Duration::from_millis(400);
 struct Machine {
     runtime: Runtime,
     address: SocketAddr,
-    signer: Signer,
+    access: Signer,
+    control: Signer,
     _folder: TempDir,
 }
 
@@ -37,14 +39,19 @@ struct Machine {
 static SEEN: Mutex<Vec<(Uri, HeaderMap)>> = Mutex::new(Vec::new());
 static MACHINE: LazyLock<Machine> = LazyLock::new(Machine::boot);
 
-/// What a caller sends before he is silent, `{token}` being an instance token. Whatever reaches the gateway came with a token, says who
-/// called and nothing else of its caller's, and has one length; nothing makes the supervisor fail.
+/// What a caller sends before he is silent; `{token}` is an instance token, and `{order}` the control plane's for five lines of the log.
+/// Whatever reaches the gateway came with a token, says who called and nothing else of its caller's, and has one length; an order is
+/// carried out once, and no other is; nothing makes the supervisor fail.
 pub fn supervisor_request(input: &[u8]) {
     let audience = Audience { instance: INSTANCE, subject: "user-1", name: "Ada" };
-    let token = MACHINE.signer.access(&audience, SignedDuration::from_secs(600), Timestamp::now()).unwrap();
+    let token = MACHINE.access.access(&audience, SignedDuration::from_secs(600), Timestamp::now()).unwrap();
+    let order = MACHINE.control.control(INSTANCE, "op_test", &ORDER, Timestamp::now()).unwrap();
     let request = replace(input, b"{token}", token.as_str().as_bytes());
+    let request = replace(&request, b"{order}", order.as_str().as_bytes());
     let answer = MACHINE.runtime.block_on(exchange(&request));
     assert!(!answer.starts_with("HTTP/1.1 500"), "{answer}");
+    assert!(answer.matches("{\"lines\":").count() <= 1, "one order was carried out twice: {answer}");
+    assert!(!answer.contains("{\"order\":"), "an order was carried out that nobody gave: {answer}");
     let (header, _) = token.as_str().split_once('.').unwrap();
     // What an earlier caller did not wait for may only be seen now.
     for (uri, headers) in std::mem::take(&mut *SEEN.lock().unwrap()) {
@@ -112,7 +119,7 @@ impl Machine {
         });
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
         runtime.spawn(async { supervisor::run(settings).await.expect("the supervisor runs") });
-        let machine = Self { runtime, address, signer: Signer::new(access), _folder: folder };
+        let machine = Self { runtime, address, access: Signer::new(access), control: Signer::new(control), _folder: folder };
         machine.runtime.block_on(machine.ready());
         machine
     }
