@@ -39,5 +39,5 @@ pub use settings::{
     StoreSettings, read_settings,
 };
 pub use sqs::{each_record, serve_queue};
-pub use telemetry::log_as_json;
+pub use telemetry::serve;
 pub use trace::{TRACEPARENT, TraceContext, X_AMZN_TRACE_ID};

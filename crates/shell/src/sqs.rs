@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
 use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use tracing::Instrument;
 
 use crate::assembly::Assembly;
 use crate::chain::Chain;
 use crate::export::flush;
 use crate::metrics::measure;
+use crate::telemetry::serve;
 use crate::trace::{TRACEPARENT, TraceContext};
 
 /// Handles each record of a batch, in the trace of whoever sent it, and answers with those that failed, which SQS delivers again or, in the
@@ -50,7 +51,7 @@ where
     F: Future<Output = Result<(), E>>,
 {
     let (worker, handle) = (&worker, &handle);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+    let handler = service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = i64::try_from(event.context.deadline).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let deadline = deadline.unwrap_or_else(Timestamp::now);
         let response = match worker.get().await {
@@ -63,8 +64,8 @@ where
         }
         flush().await;
         Ok::<_, Error>(response)
-    }))
-    .await
+    });
+    serve(Runtime::new(handler)).await
 }
 
 fn every_record_failed(event: SqsEvent) -> SqsBatchResponse {

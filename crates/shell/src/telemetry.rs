@@ -1,3 +1,8 @@
+use std::sync::Once;
+
+use lambda_runtime::layers::TracingLayer;
+use lambda_runtime::tower::util::MapRequestLayer;
+use lambda_runtime::{Error, LambdaInvocation, Runtime, Service};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -7,11 +12,30 @@ use crate::repeats::Repeats;
 use crate::settings::Environment;
 use crate::{ExportSettings, export, metrics, read_settings};
 
+/// Serves events until the process is ended, in a span for each that has its request's identifier, with the log of [`log_as_json`].
+///
+/// The log is put together with the first event, before that one's span is opened: until then nobody writes a line, and a start would pay
+/// a tenth of its time for it.
+///
+/// # Errors
+/// If the interface of the Lambda runtime fails.
+pub async fn serve<S>(runtime: Runtime<S>) -> Result<(), Error>
+where
+    S: Service<LambdaInvocation, Response = (), Error = Error>,
+{
+    static LOG: Once = Once::new();
+    let begin = |invocation: LambdaInvocation| {
+        LOG.call_once(log_as_json);
+        invocation
+    };
+    runtime.layer(TracingLayer::new()).layer(MapRequestLayer::new(begin)).run().await
+}
+
 /// Logs to standard output as one JSON object per line, which is what CloudWatch Logs can search, and emits [`metrics`](crate::measure)
 /// there under the name in `ROCKPOOL_DEPLOYMENT`. `ROCKPOOL_LOG` filters by level and module (`info` by default;
 /// `warn,sweep=debug`); what it says that cannot be read is logged once, and `info` holds. An error whose cause was just told is
 /// told once in five minutes. Spans go where [`ExportSettings`] says.
-pub fn log_as_json() {
+fn log_as_json() {
     let environment: Environment<'_> = &|name| std::env::var(name).ok();
     let asked = environment("ROCKPOOL_LOG").unwrap_or_default();
     let (filter, unreadable) = filter(&asked);

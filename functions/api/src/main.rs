@@ -1,7 +1,9 @@
 //! The API as a Lambda function.
 
+use lambda_http::{Adapter, lambda_runtime::Runtime};
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
-    shell::log_as_json();
-    lambda_http::run(api::service(api::from_environment(&|name| std::env::var(name).ok()))).await
+    let service = api::service(api::from_environment(&|name| std::env::var(name).ok()));
+    shell::serve(Runtime::new(Adapter::from(service))).await
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use lambda_runtime::{Error, LambdaEvent, Runtime, service_fn};
 use serde::Deserialize;
 use shell::{
     Assembly, AssemblyError, Aws, AwsSettings, DeploymentSettings, Environment, FlowQueue, QueueSettings, Reader, SqsQueue, StoreSettings,
@@ -67,7 +67,7 @@ pub struct Tick {
 /// If the Lambda runtime's own interface fails.
 pub async fn serve(sweep: Assembly<Sweep>) -> Result<(), Error> {
     let sweep = &sweep;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Tick>| {
+    let handler = service_fn(async |event: LambdaEvent<Tick>| {
         let sweep = sweep.get().await?;
         // Boxed, because the runtime wraps this future in so many others that the compiler gives up on the size of the whole.
         let minute = TraceContext::begin().within("minute", Box::pin(sweep.minute(event.payload.time))).await;
@@ -76,6 +76,6 @@ pub async fn serve(sweep: Assembly<Sweep>) -> Result<(), Error> {
         shell::measure(&[("SweepCompleted", 1), ("RepairsStarted", minute.repairs)]);
         tracing::info!(?minute, "swept");
         Ok::<_, Error>(())
-    }))
-    .await
+    });
+    shell::serve(Runtime::new(handler)).await
 }

@@ -2,6 +2,5 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shell::log_as_json();
     sweep::serve(sweep::from_environment(&|name| std::env::var(name).ok())).await
 }

@@ -2,7 +2,6 @@
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shell::log_as_json();
     let runner = flow_runner::from_environment(&|name| std::env::var(name).ok());
     shell::serve_queue(runner, |runner, body, deadline| async move { runner.handle(&body, deadline).await.map(drop) }).await
 }
