@@ -1,12 +1,14 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::any;
 use edge::{Cursors, Problem};
 use identity::Verifier;
+use lambda_http::{Request, Service, service_fn};
 use secrecy::ExposeSecret as _;
 use shell::{
     Assembly, AssemblyError, Aws, AwsSettings, CallerKeySettings, DeploymentSettings, Environment, FlowQueue, IdentitySettings,
@@ -79,16 +81,19 @@ pub fn from_environment(environment: Environment<'_>) -> Assembly<Router> {
 }
 
 /// The API as a function: answers every request with a 503 problem document while it cannot be put together.
-pub fn service(api: Assembly<Router>) -> Router {
+pub fn service(api: Assembly<Router>) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
     let api = Arc::new(api);
-    Router::new().fallback(async move |request: Request| {
-        let work = trace(request.headers()).within("request", async move {
-            let router = api.get().await.map_or_else(|_| away(), |router| Router::clone(&router));
-            router.oneshot(request).await
-        });
-        let answer = work.await;
-        shell::flush().await;
-        answer
+    service_fn(move |request: Request| {
+        let api = Arc::clone(&api);
+        async move {
+            let work = trace(request.headers()).within("request", async move {
+                let router = api.get().await.map_or_else(|_| away(), |router| Router::clone(&router));
+                router.oneshot(request).await
+            });
+            let answer = work.await;
+            shell::flush().await;
+            answer
+        }
     })
 }
 

@@ -48,7 +48,7 @@ pub fn supervisor_request(input: &[u8]) {
     let order = MACHINE.control.control(INSTANCE, "op_test", &ORDER, Timestamp::now()).unwrap();
     let request = replace(input, b"{token}", token.as_str().as_bytes());
     let request = replace(&request, b"{order}", order.as_str().as_bytes());
-    let answer = MACHINE.runtime.block_on(exchange(&request));
+    let answer = MACHINE.runtime.block_on(exchange(MACHINE.address, &request)).expect("the supervisor listens");
     assert!(!answer.starts_with("HTTP/1.1 500"), "{answer}");
     assert!(answer.matches("{\"lines\":").count() <= 1, "one order was carried out twice: {answer}");
     assert!(!answer.contains("{\"order\":"), "an order was carried out that nobody gave: {answer}");
@@ -78,14 +78,15 @@ fn replace(input: &[u8], word: &[u8], with: &[u8]) -> Vec<u8> {
     bytes
 }
 
-async fn exchange(request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(MACHINE.address).await.unwrap();
+/// What is answered to somebody who says this and no more, if anybody listens.
+async fn exchange(to: SocketAddr, request: &[u8]) -> Option<String> {
+    let mut stream = TcpStream::connect(to).await.ok()?;
     // A server that refuses early closes early.
     stream.write_all(request).await.ok();
     stream.shutdown().await.ok();
     let mut answer = Vec::new();
     while let Ok(Ok(1..)) = tokio::time::timeout(SILENCE, stream.read_buf(&mut answer)).await {}
-    String::from_utf8_lossy(&answer).into_owned()
+    Some(String::from_utf8_lossy(&answer).into_owned())
 }
 
 impl Machine {
@@ -120,20 +121,21 @@ impl Machine {
         let settings = settings.unwrap_or_else(|error| panic!("{error}"));
         runtime.spawn(async { supervisor::run(settings).await.expect("the supervisor runs") });
         let machine = Self { runtime, address, access: Signer::new(access), control: Signer::new(control), _folder: folder };
-        machine.runtime.block_on(machine.ready());
+        machine.runtime.block_on(ready(address));
         machine
     }
+}
 
-    async fn ready(&self) {
-        for _ in 0..300 {
-            let asked = reqwest::get(format!("http://{}/health?until=ready&timeout=1", self.address)).await;
-            if asked.is_ok_and(|answer| answer.status() == 200) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+/// Waits until the supervisor says that its gateway answers.
+async fn ready(address: SocketAddr) {
+    for _ in 0..300 {
+        let answer = exchange(address, b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        if answer.is_some_and(|answer| answer.contains("\"ready\"")) {
+            return;
         }
-        panic!("the supervisor does not become ready");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    panic!("the supervisor does not become ready");
 }
 
 /// A port that was free a moment ago.
