@@ -65,6 +65,8 @@ async fn serve_until_signal(arguments: &PlatformArguments, program: PathBuf) -> 
         Ok(platform) => platform,
         Err(error) => return failed(&error),
     };
+    // Before anybody is told that it runs: whoever ends it at these words must not meet the default action.
+    let asked = asked_to_end();
     let gateway = match platform.gateway {
         GatewayChoice::Real => "real, from npm",
         GatewayChoice::StandIn => "the built-in stand-in",
@@ -81,19 +83,22 @@ async fn serve_until_signal(arguments: &PlatformArguments, program: PathBuf) -> 
     println!("Ctrl-C ends it; instances that are wanted running come back with the next start.");
     // Only now, so that its progress does not run through the lines above.
     platform.fetch();
-    signal().await;
+    asked.await;
     println!("Ending: gateways drain.");
     platform.stop().await;
     ExitCode::SUCCESS
 }
 
-/// Ctrl-C, or the SIGTERM of whoever runs this as a service.
-async fn signal() {
+/// Ctrl-C, or the SIGTERM of whoever runs this as a service: caught from now on, and seen by whoever awaits it.
+fn asked_to_end() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("the handler of SIGTERM can always be set");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let [mut interrupt, mut terminate] = [SignalKind::interrupt(), SignalKind::terminate()]
+        .map(|kind| signal(kind).expect("the handlers of these signals can always be set"));
+    async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 
