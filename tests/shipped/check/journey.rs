@@ -84,7 +84,7 @@ fn its_trace_leads_to_the_provider(platform: &Platform) {
 }
 
 /// And through a second queue to whoever takes the notice. The line is written after the receiver has it.
-async fn its_trace_leads_to_the_notice(customer: &Customer, platform: &Platform, instance: &str) {
+async fn its_trace_leads_to_the_notice(customer: &Customer<'_>, platform: &Platform, instance: &str) {
     let said = |line: &Value| line["trace_id"] == TRACE && line["event"] == "instance_ready" && line["instance"] == instance;
     customer.eventually("the notifier logged nothing in the caller's trace", async || lines(platform, "notifier").iter().any(said)).await;
 }
