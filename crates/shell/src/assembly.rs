@@ -44,12 +44,11 @@ struct Bench<T> {
 pub struct NotReady(String);
 
 impl<T: Send + 'static> Assembly<T> {
-    /// Something to be put together from these settings. If they are incomplete, that is logged now, and for every invocation.
+    /// Something to be put together from these settings. If they are incomplete, that is said to every invocation, and logged once.
     pub fn new<S>(settings: Result<S, SettingsError>, assemble: impl Fn(S) -> Assembling<T> + Send + Sync + 'static) -> Self
     where
         S: Clone + Send + Sync + 'static,
     {
-        let bench = Bench { whole: None, trouble: settings.as_ref().err().map(|error| (refused(error), Instant::now())) };
         let assemble = move || match &settings {
             Ok(settings) => assemble(settings.clone()),
             Err(error) => {
@@ -57,7 +56,7 @@ impl<T: Send + 'static> Assembly<T> {
                 Box::pin(std::future::ready(Err(error.into())))
             }
         };
-        Self { assemble: Box::new(assemble), bench: Mutex::new(bench) }
+        Self { assemble: Box::new(assemble), bench: Mutex::new(Bench { whole: None, trouble: None }) }
     }
 
     /// What was put together, or is now.
