@@ -188,6 +188,34 @@ fn what_the_alarms_and_the_dashboard_count_is_told_by_the_code() {
     assert!(unseen.is_empty(), "functions tell {unseen:?}, which nobody looks at");
 }
 
+/// What AWS itself counts, of all that the alarms look at: a misspelt name would be an alarm that never has data.
+///
+/// Sources: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>,
+/// <https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html>,
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html>,
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html>.
+const COUNTED_BY_AWS: [(&str, &[&str], &[&str]); 4] = [
+    ("AWS/SQS", &["ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"], &["QueueName"]),
+    ("AWS/Lambda", &["Errors", "Throttles"], &["FunctionName", "Resource", "ExecutedVersion"]),
+    ("AWS/DynamoDB", &["ReadThrottleEvents", "WriteThrottleEvents"], &["TableName", "GlobalSecondaryIndexName"]),
+    ("AWS/ApiGateway", &["5xx", "Count"], &["ApiId"]),
+];
+
+#[test]
+fn what_the_alarms_count_of_aws_is_counted_by_aws() {
+    let template = Template::read();
+    for (id, alarm) in alarms(&template) {
+        for (namespace, metric, dimensions) in counted(alarm).into_iter().filter(|(namespace, ..)| *namespace != "Rockpool") {
+            let known = COUNTED_BY_AWS.iter().find(|(known, ..)| *known == namespace);
+            let (_, metrics, names) = known.unwrap_or_else(|| panic!("{id}: {namespace} is not known here"));
+            assert!(metrics.contains(&metric), "{id}: {namespace} has no {metric}");
+            for dimension in dimensions.as_array().unwrap() {
+                assert!(names.iter().any(|name| dimension["Name"] == *name), "{id}: {namespace} has no {dimension}");
+            }
+        }
+    }
+}
+
 /// What is paid for by its number alone is counted here, and stands in the bill and in the guide.
 #[test]
 fn the_bill_and_the_guide_have_as_many_alarms_and_metrics_as_there_are() {
