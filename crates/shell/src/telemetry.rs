@@ -12,7 +12,12 @@ use crate::repeats::Repeats;
 use crate::settings::Environment;
 use crate::{ExportSettings, export, metrics, read_settings};
 
-/// Serves events until the process is ended, in a span for each that has its request's identifier, with the log of [`log_as_json`].
+/// Serves events until the process is ended, each in a span that has its request's identifier.
+///
+/// Logs to standard output as one JSON object per line, which is what CloudWatch Logs can search, and emits [`metrics`](crate::measure)
+/// there under the name in `ROCKPOOL_DEPLOYMENT`. `ROCKPOOL_LOG` filters by level and module (`info` by default;
+/// `warn,sweep=debug`); what it says that cannot be read is logged once, and `info` holds. An error whose cause was just told is
+/// told once in five minutes. Spans go where [`ExportSettings`] says.
 ///
 /// The log is put together with the first event, before that one's span is opened: until then nobody writes a line, and a start would pay
 /// a tenth of its time for it.
@@ -31,10 +36,6 @@ where
     runtime.layer(TracingLayer::new()).layer(MapRequestLayer::new(begin)).run().await
 }
 
-/// Logs to standard output as one JSON object per line, which is what CloudWatch Logs can search, and emits [`metrics`](crate::measure)
-/// there under the name in `ROCKPOOL_DEPLOYMENT`. `ROCKPOOL_LOG` filters by level and module (`info` by default;
-/// `warn,sweep=debug`); what it says that cannot be read is logged once, and `info` holds. An error whose cause was just told is
-/// told once in five minutes. Spans go where [`ExportSettings`] says.
 fn log_as_json() {
     let environment: Environment<'_> = &|name| std::env::var(name).ok();
     let asked = environment("ROCKPOOL_LOG").unwrap_or_default();
