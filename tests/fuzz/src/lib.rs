@@ -24,8 +24,8 @@ pub use target::journal::journal;
 pub use target::queue::queue_message;
 pub use target::supervisor::supervisor_request;
 
-/// A way to feed bytes to a parser.
-pub type Target = fn(&[u8]);
+/// A way to feed bytes to a parser, which says whether it took them.
+pub type Target = fn(&[u8]) -> bool;
 
 /// All of them by name: that of the program in `fuzz_targets` and of the folder in `corpus`.
 pub const TARGETS: [(&str, Target); 11] = [

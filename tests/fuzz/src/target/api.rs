@@ -11,8 +11,8 @@ use super::stage::STAGE;
 
 /// `METHOD TARGET`, header lines, an empty line and a body. Whoever names no `authorization` is Alice. The answer is a success or a whole
 /// problem document that blames the caller, and shows no token.
-pub fn api_request(input: &[u8]) {
-    let Some(request) = request(input) else { return };
+pub fn api_request(input: &[u8]) -> bool {
+    let Some(request) = request(input) else { return false };
     let answer = STAGE.runtime.block_on(async {
         let (parts, body) = STAGE.router.clone().oneshot(request).await.unwrap().into_parts();
         (parts, body.collect().await.unwrap().to_bytes())
@@ -21,7 +21,7 @@ pub fn api_request(input: &[u8]) {
     let said = String::from_utf8_lossy(&body);
     assert!(!said.contains(&STAGE.token), "the token is in the answer: {said}");
     if parts.status.is_success() || (parts.status.is_client_error() && body.is_empty()) {
-        return;
+        return parts.status.is_success();
     }
     assert!(parts.status.is_client_error(), "{} {said}", parts.status);
     assert_eq!(parts.headers["content-type"], "application/problem+json", "{said}");
@@ -29,6 +29,7 @@ pub fn api_request(input: &[u8]) {
     assert_eq!(document["status"], parts.status.as_u16());
     assert!(parts.status != StatusCode::UNAUTHORIZED || parts.headers.contains_key("www-authenticate"));
     assert!(body.len() < 8192, "an answer of {} bytes", body.len());
+    false
 }
 
 fn request(input: &[u8]) -> Option<Request<Body>> {

@@ -16,21 +16,23 @@ const ORGANISATION: &str = "org_0190c5a0a1b27c3d8e4f5a6b7c8d9e0f";
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
 
 /// A cursor that somebody sends back, or a position that is sealed. What opens is sealed alike, and a sealed one opens nowhere else.
-pub fn cursor(input: &[u8]) {
-    let Some(text) = text(input) else { return };
+pub fn cursor(input: &[u8]) -> bool {
+    let Some(text) = text(input) else { return false };
     let (cursors, mine, theirs) = (Cursors::new(&[7; 32]), ORGANISATION.parse().unwrap(), OrganisationId::generate());
-    if let Ok(position) = cursors.open("instances", mine, text) {
-        assert_eq!(cursors.seal("instances", mine, &position), text);
+    let opened = cursors.open("instances", mine, text);
+    if let Ok(position) = &opened {
+        assert_eq!(cursors.seal("instances", mine, position), text);
     }
     let sealed = cursors.seal("instances", mine, text);
     // Longer ones than can be given out are refused unread.
     assert!(sealed.len() > 2048 || cursors.open("instances", mine, &sealed).ok().as_deref() == Some(text));
     assert!(cursors.open("operations", mine, &sealed).is_err() && cursors.open("instances", theirs, &sealed).is_err());
+    opened.is_ok()
 }
 
 /// A text that a problem is about: two of them where there are two lines.
-pub fn problem(input: &[u8]) {
-    let Some(text) = text(input) else { return };
+pub fn problem(input: &[u8]) -> bool {
+    let Some(text) = text(input) else { return false };
     let (one, other) = text.split_once('\n').unwrap_or((text, text));
     for problem in about(one, other) {
         let (parts, body) = problem.clone().into_response().into_parts();
@@ -42,6 +44,7 @@ pub fn problem(input: &[u8]) {
         // A browser that is shown it must not take it for a page, nor a terminal for commands.
         assert!(!body.contains(&0x1b) && !body.contains(&b'\n'));
     }
+    true
 }
 
 fn about(one: &str, other: &str) -> Vec<Problem> {

@@ -33,19 +33,20 @@ static LINE: LazyLock<Line> = LazyLock::new(|| {
 
 /// The name of a call on a line of its own, and an answer of HTTP as it is sent. An error is some short lines without our token; what is
 /// taken for an answer was a success and whole JSON.
-pub fn fly_answer(input: &[u8]) {
-    let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return };
+pub fn fly_answer(input: &[u8]) -> bool {
+    let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return false };
     let (call, answer) = (String::from_utf8_lossy(&input[..end]).into_owned(), &input[end + 1..]);
     *ANSWER.lock().unwrap() = answer.to_vec();
     let outcome = LINE.runtime.block_on(make(&call, &LINE.client));
     match outcome {
-        None => {}
+        None => false,
         Some(Ok(gave)) => {
             // Empty lines before it are none of it (RFC 9112, 2.2).
             let status = answer.trim_ascii_start().strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5));
             // A wait that has run out at the other side is an answer like any other.
             let fits = status.is_some_and(|status| status[0] == b'2' || (call == "wait" && status == b"408"));
             assert!(fits, "{call} took for a success: {} and gave {gave}", answer.escape_ascii());
+            true
         }
         Some(Err(error)) => {
             let mut lines = vec![error.to_string()];
@@ -56,6 +57,7 @@ pub fn fly_answer(input: &[u8]) {
             }
             assert!(!format!("{lines:?} {error:?}").contains(TOKEN), "the token is in {error:?}");
             assert!(lines.iter().all(|line| line.len() < 3000 && !line.chars().any(char::is_control)), "{lines:?}");
+            false
         }
     }
 }

@@ -42,7 +42,7 @@ static MACHINE: LazyLock<Machine> = LazyLock::new(Machine::boot);
 /// What a caller sends before he is silent; `{token}` is an instance token, and `{order}` the control plane's for five lines of the log.
 /// Whatever reaches the gateway came with a token, says who called and nothing else of its caller's, and has one length; an order is
 /// carried out once, and no other is; nothing makes the supervisor fail.
-pub fn supervisor_request(input: &[u8]) {
+pub fn supervisor_request(input: &[u8]) -> bool {
     let audience = Audience { instance: INSTANCE, subject: "user-1", name: "Ada" };
     let token = MACHINE.access.access(&audience, SignedDuration::from_secs(600), Timestamp::now()).unwrap();
     let order = MACHINE.control.control(INSTANCE, "op_test", &ORDER, Timestamp::now()).unwrap();
@@ -64,6 +64,7 @@ pub fn supervisor_request(input: &[u8]) {
             .map(|name| format!("{:?}", headers.get_all(name).iter().collect::<Vec<_>>()));
         assert!(!kept.concat().contains(header), "the gateway was told a token: {uri} {headers:?}");
     }
+    answer.starts_with("HTTP/1.1 2")
 }
 
 fn replace(input: &[u8], word: &[u8], with: &[u8]) -> Vec<u8> {
