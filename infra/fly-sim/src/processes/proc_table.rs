@@ -113,6 +113,12 @@ pub(super) fn is_started_in(pid: i32, machine: &str, folder: &Path) -> bool {
     variables.any(|variable| variable == id.as_bytes()) && environment.windows(folder.len()).any(|window| window == folder)
 }
 
+/// Whether a process has no environment: it never had one, or it is about to become another program, whose environment the kernel has not yet
+/// written (`execve(2)` takes the old one away first).
+pub(super) fn names_nothing(pid: i32) -> bool {
+    std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environment| environment.is_empty())
+}
+
 /// What a process does and has.
 pub(super) fn stat(pid: i32) -> Option<ProcessStat> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
