@@ -15,6 +15,7 @@ mod journey;
 mod ledger;
 mod notifying;
 mod poison;
+mod provider;
 mod running;
 mod support;
 mod sweeping;

@@ -108,8 +108,9 @@ pub trait Apps: Send + Sync {
 pub trait Volumes: Send + Sync {
     /// Makes the volume, or finds the one that bears its name, and returns its identifier.
     async fn ensure_volume(&self, volume: &VolumeSpec) -> Attempt<Placed<String>>;
-    /// Removes every volume of that name except this one: a create whose answer was lost may have left another.
-    async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()>;
+    /// Removes every volume of that name except this one, and the one that the provider may have given the machine in its place: a create
+    /// whose answer was lost may have left another.
+    async fn delete_surplus(&self, app: &str, name: &str, machine: &str, keep: &str) -> Attempt<()>;
     /// Whether the volume of a machine is there and usable: the one on record, or the one that the provider has given the machine in its
     /// place, with all that was on it.
     async fn volume_exists(&self, app: &str, machine: &str, volume: &str) -> Attempt<bool>;

@@ -74,7 +74,7 @@ async fn provision_in<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Provisi
     }
     let (region, volume_id, machine_id) = run.step("choose_region", async { placed.ok_or_else(|| no_room(plan)) }).await?;
 
-    let delete_surplus = || volumes.delete_surplus(app, volume, &volume_id);
+    let delete_surplus = || volumes.delete_surplus(app, volume, &machine_id, &volume_id);
     if surplus == Surplus::GoesFirst {
         run.step("delete_surplus_volumes", delete_surplus()).await?;
     }

@@ -8,9 +8,9 @@ use durable::Clock;
 use fastrand::Rng;
 
 use super::post::{Habits, Skies};
-use super::time::VirtualClock;
 use super::town::{Eyes, Log, Town, View, Ways};
 use super::{seeds, virtually};
+use crate::support::VirtualClock;
 use crate::support::alarms;
 
 /// Who does not answer, from when to when, and how.

@@ -8,10 +8,10 @@ use fastrand::Rng;
 use flows::testing::{FakeMachine, FakeWorld, Provider, Sickness, sample};
 
 use super::post::{Habits, Skies};
-use super::time::VirtualClock;
 use super::town::{Eyes, Town, View, Ways};
 use super::virtually;
 use crate::support::Seeding;
+use crate::support::VirtualClock;
 
 /// An instance that runs, with its machine at the provider.
 async fn home() -> (Town, Instance) {

@@ -8,7 +8,6 @@ mod holes;
 mod ladder;
 mod post;
 mod scale;
-mod time;
 mod town;
 
 /// The seeds to try, or the one that is asked for.

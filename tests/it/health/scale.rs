@@ -26,10 +26,10 @@ use jiff::Timestamp;
 use sweep::Sweep;
 
 use super::post::{Habits, Skies};
-use super::time::VirtualClock;
 use super::town::{Eyes, Town, View, Ways};
 use super::{checks, seeds, virtually};
 use crate::support::Seeding;
+use crate::support::VirtualClock;
 
 /// An instance has a bad moment at most once in so many seconds, within its first minute, and none lasts long enough for three minutes'
 /// checks to meet it: with one that is 60 s late and one that is 10 s early, three lie 50 s apart at least.

@@ -18,8 +18,8 @@ use sweep::Sweep;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::post::{Habits, Post};
-use super::time::VirtualClock;
 use crate::support::Seeding;
+use crate::support::VirtualClock;
 
 /// What is to be seen at an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

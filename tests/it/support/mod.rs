@@ -6,9 +6,11 @@ mod fleet;
 mod seeding;
 mod stage;
 mod supervisors;
+mod time;
 
 pub(crate) use bench::Bench;
 pub(crate) use fleet::{Fleet, checks};
 pub(crate) use seeding::Seeding;
 pub(crate) use stage::{Stage, alice};
 pub(crate) use supervisors::{Mood, Supervisors};
+pub(crate) use time::VirtualClock;

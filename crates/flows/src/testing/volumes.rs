@@ -21,7 +21,7 @@ impl Volumes for FakeWorld {
         .await
     }
 
-    async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()> {
+    async fn delete_surplus(&self, app: &str, name: &str, _machine: &str, keep: &str) -> Attempt<()> {
         let (app, name, keep) = (app.to_owned(), name.to_owned(), keep.to_owned());
         self.call("delete_surplus".to_owned(), Duration::ZERO, move |provider, now| provider.delete_surplus(&app, &name, &keep, now)).await
     }

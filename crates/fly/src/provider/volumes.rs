@@ -42,15 +42,17 @@ impl Volumes for Provider {
         }
     }
 
-    async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()> {
+    async fn delete_surplus(&self, app: &str, name: &str, machine: &str, keep: &str) -> Attempt<()> {
         let client = self.client();
         let app = client.app(app);
-        let surplus: Vec<_> = named(&app, name).await?.into_iter().filter(|volume| volume.id != keep).collect();
+        let others = named(&app, name).await?.into_iter().filter(|volume| volume.id != keep);
+        // One that the machine has is the copy with which it was moved to another host.
+        let (moved, surplus): (Vec<_>, Vec<_>) = others.partition(|volume| volume.attached_machine_id.as_deref() == Some(machine));
         if surplus.is_empty() {
             return Ok(());
         }
         let kept = app.volume(keep).await.map_err(setback)?;
-        if kept.state.is_gone() {
+        if kept.state.is_gone() && moved.is_empty() {
             return Err(Setback::fatal(format!("the volume {keep} is gone; others of its name were left alone, one may hold its data")));
         }
         for volume in &surplus {

@@ -54,7 +54,7 @@ async fn provision(fly: &Fly) -> Made {
     let mut spec = machine_spec(APP, &volume);
     spec.min_secrets_version = version;
     let machine = at(persist(async || provider.ensure_machine(&spec).await).await);
-    persist(async || provider.delete_surplus(APP, "data_1", &volume).await).await;
+    persist(async || provider.delete_surplus(APP, "data_1", &machine, &volume).await).await;
     persist(async || provider.await_state(APP, &machine, MachineState::Started).await).await;
     Made { volume, machine }
 }
@@ -207,7 +207,7 @@ async fn a_volume_that_a_lagging_list_hid_is_surplus_and_goes() {
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while fly.simulator.inventory().volumes.len() > 1 {
         assert!(tokio::time::Instant::now() < deadline, "the surplus volume stays");
-        fly.provider.delete_surplus(APP, "data_1", &kept).await.unwrap();
+        fly.provider.delete_surplus(APP, "data_1", "148e21f71d9e89", &kept).await.unwrap();
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(fly.provider.volume_exists(APP, "148e21f71d9e89", &kept).await.unwrap(), "the one that is recorded is kept");
@@ -269,7 +269,7 @@ async fn a_full_region_is_told_and_what_it_left_behind_does_not_serve_the_next()
     assert_eq!(provider.ensure_machine(&machine_spec(APP, &volume)).await.unwrap(), Placed::Full);
     let elsewhere = at(provider.ensure_volume(&volume_spec(APP, "ams")).await.unwrap());
     assert_ne!(volume, elsewhere);
-    provider.delete_surplus(APP, "data_1", &elsewhere).await.unwrap();
+    provider.delete_surplus(APP, "data_1", "148e21f71d9e89", &elsewhere).await.unwrap();
     assert_eq!(provider.ensure_volume(&volume_spec(APP, "fra")).await.unwrap(), Placed::Full);
     let mut spec = machine_spec(APP, &elsewhere);
     spec.region = "ams".parse().unwrap();

@@ -38,7 +38,7 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
         breaks: "A lost answer leaves a second volume, and a later run may pick the empty one.",
         edits: &[Edit {
             file: PROVISION,
-            before: "|| volumes.delete_surplus(app, volume, &volume_id)",
+            before: "|| volumes.delete_surplus(app, volume, &machine_id, &volume_id)",
             after: "|| std::future::ready(Ok(()))",
         }],
         caught_by: flows("provisioning::a_lost_answer_that_made_a_second_volume_leaves_one"),

@@ -31,7 +31,7 @@ impl Volumes for Provider {
         .await
     }
 
-    async fn delete_surplus(&self, app: &str, name: &str, keep: &str) -> Attempt<()> {
+    async fn delete_surplus(&self, app: &str, name: &str, _machine: &str, keep: &str) -> Attempt<()> {
         let of = app.to_owned();
         let chosen: BTreeSet<String> = self.listed_of(app, name).filter(|id| id != keep).collect();
         self.call(app, Duration::ZERO, move |sky, now| delete(sky, &of, &chosen, now)).await

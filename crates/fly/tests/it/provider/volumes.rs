@@ -46,12 +46,26 @@ async fn surplus_volumes_go_only_while_the_kept_one_is_there() {
     };
     let kept = |state: &str| reply(200, json!({ "id": "vol_1", "name": "data_1", "state": state }));
     let fly = Scripted::new([list(), kept("created"), reply(200, json!({ "id": "vol_2" }))]).await;
-    provider(&fly).delete_surplus(APP, "data_1", "vol_1").await.unwrap();
+    provider(&fly).delete_surplus(APP, "data_1", MACHINE, "vol_1").await.unwrap();
     assert_eq!(fly.finished().last().unwrap(), "DELETE /v1/apps/rp-test-1/volumes/vol_2");
 
     let fly = Scripted::new([list(), kept("pending_destroy")]).await;
-    assert!(fatal(provider(&fly).delete_surplus(APP, "data_1", "vol_1").await).contains("may hold its data"));
+    assert!(fatal(provider(&fly).delete_surplus(APP, "data_1", MACHINE, "vol_1").await).contains("may hold its data"));
     fly.finished();
+}
+
+#[tokio::test]
+async fn the_copy_with_which_a_machine_was_moved_is_no_surplus() {
+    let listed = |id: &str, holder: Value| json!({ "id": id, "name": "data_1", "state": "created", "attached_machine_id": holder });
+    let fly = Scripted::new([reply(200, json!([listed("vol_2", json!(MACHINE))]))]).await;
+    provider(&fly).delete_surplus(APP, "data_1", MACHINE, "vol_1").await.unwrap();
+    fly.finished();
+
+    let list = reply(200, json!([listed("vol_2", json!(MACHINE)), listed("vol_3", Value::Null)]));
+    let kept = reply(200, json!({ "id": "vol_1", "name": "data_1", "state": "pending_destroy" }));
+    let fly = Scripted::new([list, kept, reply(200, json!({ "id": "vol_3" }))]).await;
+    provider(&fly).delete_surplus(APP, "data_1", MACHINE, "vol_1").await.unwrap();
+    assert_eq!(fly.finished().last().unwrap(), "DELETE /v1/apps/rp-test-1/volumes/vol_3");
 }
 
 #[tokio::test]
