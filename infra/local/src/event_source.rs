@@ -21,9 +21,6 @@ pub type Function = Arc<dyn Fn(SqsEvent, Timestamp) -> BoxFuture<'static, SqsBat
 /// Seconds for which one poll waits for a message: the longest that SQS takes.
 const POLL_SECONDS: i32 = 20;
 
-/// What a poll takes on top of its waiting.
-const TRAVEL: Duration = Duration::from_secs(10);
-
 /// How a queue is connected to its function.
 #[derive(Clone)]
 pub struct EventSource {
@@ -66,8 +63,9 @@ impl EventSource {
         // As Lambda does: https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html#example-standard-queue-message-event.
         let request = request.message_attribute_names("All");
         // A client's time-outs are made for calls that answer at once. One that ends a poll loses what the poll was about to bring: the
-        // message stays hidden for the whole visibility time-out.
-        let patient = aws_sdk_sqs::Config::builder().timeout_config(patience());
+        // message stays hidden for the whole visibility time-out. None is long enough for a computer that was suspended, and the queue is on
+        // this computer too: it answers when the poll's own time is over.
+        let patient = aws_sdk_sqs::Config::builder().timeout_config(TimeoutConfig::disabled());
         // A poll that waits looks like a stalled download to the client, which would end it on a busy machine.
         let patient = patient.stalled_stream_protection(StalledStreamProtectionConfig::disabled());
         match request.wait_time_seconds(POLL_SECONDS).customize().config_override(patient).send().await {
@@ -103,11 +101,6 @@ impl EventSource {
     }
 }
 
-fn patience() -> TimeoutConfig {
-    let poll = Duration::from_secs(POLL_SECONDS.unsigned_abs().into()) + TRAVEL;
-    TimeoutConfig::builder().operation_attempt_timeout(poll).operation_timeout(poll * 3).build()
-}
-
 fn event(messages: &[Message]) -> SqsEvent {
     let record = |message: &Message| {
         let mut record = SqsMessage::default();
@@ -136,7 +129,7 @@ fn attribute(value: &MessageAttributeValue) -> SqsMessageAttribute {
 
 #[cfg(test)]
 mod tests {
-    use aws_sim::{AwsSim, Options};
+    use aws_sim::{AwsSim, Options, Verdict};
     use tokio::sync::mpsc;
     use tokio::time::Instant;
 
@@ -179,6 +172,19 @@ mod tests {
         let bench = start().await;
         tokio::time::sleep(Duration::from_secs(90)).await;
         assert_eq!(bench.sim.consumed().calls("sqs.ReceiveMessage"), 5, "one for every 20 seconds begun");
+        bench.stop.cancel();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_that_was_suspended_with_the_computer_brings_what_it_found() {
+        let mut bench = start().await;
+        bench.sim.set_fault(|call| match call.operation {
+            "ReceiveMessage" => Verdict::Slow(Duration::from_secs(600)),
+            _ => Verdict::Pass,
+        });
+        bench.sqs.send_message().queue_url(&bench.queue_url).message_body("good").send().await.unwrap();
+        let arrived = tokio::time::timeout(Duration::from_secs(601), bench.arrived.recv()).await;
+        assert_eq!(arrived.unwrap().as_deref(), Some("good"));
         bench.stop.cancel();
     }
 

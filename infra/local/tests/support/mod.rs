@@ -16,8 +16,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// How long the stand-in's operations may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// How long the stand-in's operations may take on a busy machine. A message that is lost costs two sweeps: one that sends it again may come
+/// just before the minute is over for which the last one put the run off.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 
 /// A platform of its own, in a folder of its own.
 pub(crate) struct Platform {
