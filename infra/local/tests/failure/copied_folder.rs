@@ -11,7 +11,7 @@ use crate::bystander::Bystanders;
 use crate::support::{PATIENCE, Platform, command, processes_of, start, until_no_process};
 
 /// Whether every file was copied: in a folder in use, one may go between its listing and its turn.
-fn copy(from: &Path, to: &Path) -> bool {
+pub(crate) fn copy(from: &Path, to: &Path) -> bool {
     Command::new("cp").arg("-r").args([from, to]).stderr(Stdio::null()).status().expect("cp is there").success()
 }
 
