@@ -26,8 +26,7 @@ WILDCARDS = {
     ("FlowRunnerRole", "TheServiceWritesLogs", "log-group:/rockpool/${Deployment}/flow-runner:log-stream:*"): "Lambda names the streams",
     ("HealthCheckerRole", "TheServiceWritesLogs", "log-group:/rockpool/${Deployment}/health-checker:log-stream:*"): "Lambda names the streams",
     ("NotifierRole", "TheServiceWritesLogs", "log-group:/rockpool/${Deployment}/notifier:log-stream:*"): "Lambda names the streams",
-    ("RolloutRole", "TheServiceReadsAlarms", "alarm:rockpool-${Deployment}-*"): "the alarms of this deployment, which is all that it names so",
-    ("ApiFunctionAnyRequestPermission", "-", "${__ApiId__}/*/*"): "every stage and route of this API, written by SAM for the route of any request",
+    ("ApiFunctionAnyRequestPermission", "-", "${__ApiId__}/*/*"): "every stage and route of this API: SAM writes it for the route of any request, and it cannot be switched off",
 }
 
 
@@ -134,10 +133,10 @@ def main(path):
 
 def sees():
     """What has to be found out, or the rest of this says nothing."""
-    row = ("Role", "Sid", "alarm:rockpool-${Deployment}-*")
-    assert reason(row, "arn:aws:cloudwatch:eu:1:alarm:rockpool-${Deployment}-*")
-    assert not reason(row, "arn:aws:cloudwatch:*:1:alarm:rockpool-${Deployment}-*"), "a wildcard before the end"
-    assert not reason(row, "arn:aws:cloudwatch:eu:1:alarm:rockpool-*")
+    row = ("Role", "Sid", "log-group:/rockpool/${Deployment}/api:log-stream:*")
+    assert reason(row, "arn:aws:logs:eu:1:log-group:/rockpool/${Deployment}/api:log-stream:*")
+    assert not reason(row, "arn:aws:logs:*:1:log-group:/rockpool/${Deployment}/api:log-stream:*"), "a wildcard before the end"
+    assert not reason(row, "arn:aws:logs:eu:1:log-group:/rockpool/${Deployment}/*")
     assert text({"Fn::Sub": ["arn:${Where}:table", {"Where": "*"}]}) == "arn:*:table", "a wildcard in a variable"
     assert text({"Fn::Sub": ["arn:${Where}:table", {"Where": {"Ref": "Table"}}]}) == "arn:${Where}:table"
     assert text({"Fn::Sub": ["arn:${A}", {"A": {"Fn::Sub": ["${B}?", {"B": "b"}]}}]}) == "arn:${B}?"

@@ -1,6 +1,6 @@
 //! Alarms: each leads to a section of the runbook, counts something that is told, and calls somebody.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -21,23 +21,30 @@ fn anchor(heading: &str) -> String {
     kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_')).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// The sections of the runbook that say something: a heading alone helps nobody.
-fn runbook() -> BTreeSet<String> {
+/// The sections of the runbook that say something, heading and words, by their anchors: a heading alone helps nobody.
+fn runbook() -> BTreeMap<String, String> {
     let text = text("docs/runbook.md");
-    let mut sections: Vec<(String, usize)> = Vec::new();
+    let mut sections: Vec<(&str, String)> = Vec::new();
     for line in text.lines() {
         match (line.strip_prefix("##"), sections.last_mut()) {
-            (Some(heading), _) => sections.push((anchor(heading.trim_start_matches('#')), 0)),
-            (None, Some((_, words))) => *words += line.split_whitespace().count(),
+            (Some(heading), _) => sections.push((heading.trim_start_matches('#'), String::new())),
+            (None, Some((_, words))) => words.extend([line, "\n"]),
             (None, None) => {}
         }
     }
-    sections.into_iter().filter(|(_, words)| *words >= LEAST_WORDS).map(|(section, _)| section).collect()
+    sections.retain(|(_, words)| words.split_whitespace().count() >= LEAST_WORDS);
+    sections.into_iter().map(|(heading, words)| (anchor(heading), format!("{heading}\n{words}"))).collect()
 }
 
 /// The alarms' properties.
 fn alarms(template: &Template) -> Vec<(&str, &Value)> {
     template.all("AWS::CloudWatch::Alarm").into_iter().map(|(id, alarm)| (id, &alarm["Properties"])).collect()
+}
+
+/// An alarm's name without the deployment's: what whoever is called reads.
+fn name(alarm: &Value) -> &str {
+    let name = alarm["AlarmName"]["Fn::Sub"].as_str().and_then(|name| name.strip_prefix("rockpool-${Deployment}-"));
+    name.unwrap_or_else(|| panic!("an alarm is named {}", alarm["AlarmName"]))
 }
 
 /// What an alarm counts: namespace, name, dimensions.
@@ -53,13 +60,15 @@ fn counted(alarm: &Value) -> Vec<(&str, &str, &Value)> {
         .collect()
 }
 
+/// Whoever is called has the alarm's name, and searches for that.
 #[test]
-fn every_alarm_leads_to_a_section_of_the_runbook() {
+fn every_alarm_leads_to_a_section_of_the_runbook_that_names_it() {
     let (template, sections) = (Template::read(), runbook());
     for (id, alarm) in alarms(&template) {
         let description = alarm["AlarmDescription"].as_str().unwrap();
         let (_, section) = description.rsplit_once("docs/runbook.md#").unwrap_or_else(|| panic!("{id} names no section: {description}"));
-        assert!(sections.contains(section), "{id}: the runbook has no section #{section}, or nothing in it");
+        let said = sections.get(section).unwrap_or_else(|| panic!("{id}: the runbook has no section #{section}, or nothing in it"));
+        assert!(said.contains(&format!("`{}`", name(alarm))), "{id}: section #{section} of the runbook does not name `{}`", name(alarm));
     }
 }
 
@@ -89,6 +98,139 @@ fn every_alarm_calls_somebody_and_knows_what_silence_means() {
         // A sweep that does not run says nothing at all. Everything else is quiet when all is well.
         assert_eq!(silence == "breaching", id == "SweepNotRunning", "{id}");
     }
+}
+
+/// When each alarm calls, and why then: the alarms, what is compared with which number, how many of how many minutes it takes, what a
+/// minute without data counts as, and the reason. `notBreaching` ends an alarm when nothing is told any more; `ignore` would leave it as it
+/// was, for ever where the last thing told was bad, and `missing` would leave it without a state.
+const CALLS: &[(&[&str], &str, (u64, u64), &str, &str)] = &[
+    (
+        &["dead_letters_flows", "dead_letters_health", "dead_letters_notices"],
+        "Maximum >= 1",
+        (1, 1),
+        "notBreaching",
+        "five receives have failed already, and it calls until the queue is empty",
+    ),
+    (
+        &["oldest_message_flows"],
+        "Maximum >= 1800",
+        (5, 5),
+        "notBreaching",
+        "900 s of delay and 720 s behind a dead worker are no fault; five minutes more for the delivery after them",
+    ),
+    (
+        &["oldest_message_health"],
+        "Maximum >= 180",
+        (3, 3),
+        "notBreaching",
+        "a check is worthless after a minute and dropped after two, so that older ones are taken by nobody",
+    ),
+    (
+        &["oldest_message_notices"],
+        "Maximum >= 900",
+        (5, 5),
+        "notBreaching",
+        "twice hidden for 360 s behind a dead worker is no fault; five minutes more for the delivery after that",
+    ),
+    (
+        &[
+            "function_errors",
+            "function_errors_api",
+            "function_errors_sweep",
+            "function_errors_flow-runner",
+            "function_errors_health-checker",
+            "function_errors_notifier",
+        ],
+        "Sum, SUM(METRICS()) >= 1",
+        (2, 5),
+        "notBreaching",
+        "one crash heals itself, a second one within minutes is no chance; a window that a deployment's ten minutes have room for",
+    ),
+    (
+        &["throttles"],
+        "Sum, SUM(METRICS()) >= 1",
+        (2, 5),
+        "notBreaching",
+        "one burst is smoothed by repeats; again within minutes, messages come nearer to the dead letters with each delivery",
+    ),
+    (
+        &["table_throttles"],
+        "Sum, SUM(METRICS()) >= 1",
+        (3, 5),
+        "notBreaching",
+        "the clients repeat, and DynamoDB divides a busy partition by itself; after three minutes that was not enough",
+    ),
+    (
+        &["api_answers"],
+        "Sum, IF(requests >= 20, 100 * failed / requests, IF(failed >= 5, 100, 0)) > 5",
+        (3, 5),
+        "notBreaching",
+        "one bad minute is over before anybody can look; nobody's request is nobody's failure",
+    ),
+    (&["run_parked"], "Maximum >= 1", (1, 1), "notBreaching", "a parked run waits for a person; each sweep tells it again until one came"),
+    (&["provider_incident"], "Maximum >= 1", (1, 1), "notBreaching", "three misses of each instance were waited for before it was opened"),
+    (
+        &["unknown_version"],
+        "Sum >= 1",
+        (12, 15),
+        "notBreaching",
+        "longer than the ten minutes in which a deployment has two versions at work, and room for minutes that tell it late",
+    ),
+    (
+        &["instance_degraded"],
+        "Maximum >= 1",
+        (1, 5),
+        "notBreaching",
+        "repair was tried before; a shard tells it with each check, and five minutes bridge checks that were dropped",
+    ),
+    (&["sweep_not_running"], "Sum < 1", (3, 3), "breaching", "silence is the alarm; one lost minute is the next one's work"),
+    (&["messages_failed"], "Sum >= 1", (4, 5), "notBreaching", "what failed rests for minutes: failures in four of five are many messages"),
+    (
+        &["not_ready"],
+        "Sum >= 1",
+        (3, 5),
+        "notBreaching",
+        "each invocation tries again, so that a secret that did not answer once is over soon",
+    ),
+];
+
+/// When an alarm calls, as the rows of the list have it.
+fn calls(alarm: &Value) -> (String, (u64, u64), String) {
+    let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{} has {value}", name(alarm))).to_owned();
+    let metrics = alarm["Metrics"].as_array().into_iter().flatten();
+    let (expressions, figures): (Vec<_>, Vec<_>) = metrics.partition(|metric| metric["Expression"].is_string());
+    let figures: Vec<_> = if figures.is_empty() {
+        vec![(&alarm["Statistic"], &alarm["Period"])]
+    } else {
+        figures.into_iter().map(|figure| (&figure["MetricStat"]["Stat"], &figure["MetricStat"]["Period"])).collect()
+    };
+    for figure in &figures {
+        assert_eq!((figure.0, figure.1.as_u64()), (figures[0].0, Some(60)), "{}: the rows have one statistic, of minutes", name(alarm));
+    }
+    let compared = match alarm["ComparisonOperator"].as_str() {
+        Some("GreaterThanOrEqualToThreshold") => ">=",
+        Some("GreaterThanThreshold") => ">",
+        Some("LessThanThreshold") => "<",
+        other => panic!("{} compares by {other:?}", name(alarm)),
+    };
+    let of: Vec<_> = std::iter::once(text(figures[0].0)).chain(expressions.iter().map(|one| text(&one["Expression"]))).collect();
+    let minutes = alarm["EvaluationPeriods"].as_u64().unwrap();
+    let needed = alarm.get("DatapointsToAlarm").map_or(minutes, |needed| needed.as_u64().unwrap());
+    let said = format!("{} {compared} {}", of.join(", "), alarm["Threshold"]);
+    (said, (needed, minutes), text(&alarm["TreatMissingData"]))
+}
+
+#[test]
+fn every_alarm_calls_when_its_row_says_and_every_row_has_its_alarm() {
+    let template = Template::read();
+    let mut unseen: BTreeMap<_, _> = alarms(&template).into_iter().map(|(_, alarm)| (name(alarm), calls(alarm))).collect();
+    for (names, figure, minutes, silence, why) in CALLS {
+        for name in *names {
+            let found = unseen.remove(name).unwrap_or_else(|| panic!("there is no alarm {name}, or it has two rows"));
+            assert_eq!(found, ((*figure).to_owned(), *minutes, (*silence).to_owned()), "{name}, of which it is said: {why}");
+        }
+    }
+    assert!(unseen.is_empty(), "alarms without a row: {unseen:?}");
 }
 
 /// One run that no code knows is told of once a minute: a worker leaves it until a moment before the next sweep. The alarm has to call for

@@ -1,11 +1,11 @@
 //! What AWS does under the roles without being asked by the functions: nothing but what belongs to the function whose role it is. What the
 //! functions do themselves is held against their roles while they run, by `tests/shipped`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{Template, events, referred};
+use super::{Template, events, referred, rollout};
 
 /// Where everything of a service is in this account and region.
 fn arn(service: &str, rest: &str) -> String {
@@ -29,6 +29,12 @@ fn of_the_service<'t>(template: &'t Template, role: &str, sid: &str) -> Vec<&'t 
 
 fn role_of(function: &Value) -> &str {
     referred(&function["Properties"]["Role"]).unwrap()
+}
+
+/// What the statement of a role's is about, by the texts of its `!Sub`.
+fn resources(template: &Template, role: &str, sid: &str) -> BTreeSet<String> {
+    let [statement] = of_the_service(template, role, sid)[..] else { panic!("{role} has no {sid}") };
+    listed(&statement["Resource"]).into_iter().map(|one| one["Fn::Sub"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -104,11 +110,55 @@ fn the_roll_out_shifts_every_function_and_the_schedule_invokes_its_own() {
             .map(|(id, suffix)| arn("lambda", &format!("function:{}{suffix}", name(id))))
             .collect()
     };
-    let resources = |role: &str, sid: &str| -> BTreeSet<String> {
-        let [statement] = of_the_service(&template, role, sid)[..] else { panic!("{role} has no {sid}") };
-        listed(&statement["Resource"]).into_iter().map(|one| one["Fn::Sub"].as_str().unwrap().to_owned()).collect()
-    };
-    assert_eq!(resources("RolloutRole", "TheServiceShifts"), arns(&["", ":live"], &mut functions.keys().copied()));
+    assert_eq!(resources(&template, "RolloutRole", "TheServiceShifts"), arns(&["", ":live"], &mut functions.keys().copied()));
     let scheduled = functions.iter().filter(|(_, function)| events(function, "ScheduleV2").next().is_some());
-    assert_eq!(resources("SchedulerRole", "TheServiceInvokes"), arns(&[":live"], &mut scheduled.map(|(id, _)| *id)));
+    assert_eq!(resources(&template, "SchedulerRole", "TheServiceInvokes"), arns(&[":live"], &mut scheduled.map(|(id, _)| *id)));
+}
+
+/// An alarm that is missing there is one that CodeDeploy may not look at, and a deployment that does not go on.
+#[test]
+fn the_roll_out_reads_the_alarms_that_turn_a_function_back_and_no_other() {
+    let template = Template::read();
+    let alarms = template.functions().into_values().flat_map(|function| rollout::alarms(&template, function));
+    let arns: BTreeSet<_> =
+        alarms.map(|(_, alarm)| arn("cloudwatch", &format!("alarm:{}", alarm["AlarmName"]["Fn::Sub"].as_str().unwrap()))).collect();
+    assert_eq!(resources(&template, "RolloutRole", "TheServiceReadsAlarms"), arns);
+}
+
+/// What the roles that are no function's allow: statement, and its actions with the reason for each.
+///
+/// CodeDeploy's own list for functions has actions besides these: objects in S3, because a revision may be kept there, and functions that a
+/// deployment calls between its steps. There is neither here, and whoever adds one adds it here.
+/// Source: <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRoleForLambdaLimited.html>.
+const OF_NO_FUNCTION: [(&str, &str, &[(&str, &str)]); 3] = [
+    (
+        "RolloutRole",
+        "TheServiceShifts",
+        &[
+            ("lambda:GetAlias", "reads which version has how much of the work"),
+            (
+                "lambda:GetProvisionedConcurrencyConfig",
+                "asks whether environments are kept ready; here none are, and whether it asks is not ours to say",
+            ),
+            ("lambda:UpdateAlias", "shifts, forward and back"),
+        ],
+    ),
+    ("RolloutRole", "TheServiceReadsAlarms", &[("cloudwatch:DescribeAlarms", "looks whether one of them calls")]),
+    ("SchedulerRole", "TheServiceInvokes", &[("lambda:InvokeFunction", "the one target of the schedule is the sweep")]),
+];
+
+#[test]
+fn a_role_that_is_no_functions_allows_what_is_listed_and_nothing_else() {
+    let template = Template::read();
+    let functions: BTreeSet<_> = template.functions().into_values().map(role_of).collect();
+    let mut allowed = BTreeMap::new();
+    for role in template.all("AWS::IAM::Role").into_keys().filter(|role| !functions.contains(role)) {
+        for statement in statements(&template, role) {
+            assert_eq!((&statement["Effect"], statement.get("Condition")), (&json!("Allow"), None), "{role}");
+            let actions: Vec<_> = listed(&statement["Action"]).into_iter().map(|action| action.as_str().unwrap()).collect();
+            assert_eq!(allowed.insert((role, statement["Sid"].as_str().unwrap()), actions), None, "{role}: two statements of a name");
+        }
+    }
+    let listed = OF_NO_FUNCTION.map(|(role, sid, actions)| ((role, sid), actions.iter().map(|(action, _)| *action).collect::<Vec<_>>()));
+    assert_eq!(allowed, BTreeMap::from(listed));
 }

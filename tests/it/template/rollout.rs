@@ -50,7 +50,7 @@ fn shift(function: &Value) -> Shift {
 }
 
 /// The alarms that turn a function back, if it is deployed gradually.
-fn alarms<'t>(template: &'t Template, function: &'t Value) -> Vec<(&'t str, &'t Value)> {
+pub(super) fn alarms<'t>(template: &'t Template, function: &'t Value) -> Vec<(&'t str, &'t Value)> {
     let alarms = &function["Properties"]["DeploymentPreference"]["Alarms"]["Fn::If"];
     assert_eq!(alarms[0], "Gradual");
     let named = alarms[1].as_array().unwrap().iter().filter_map(referred);
