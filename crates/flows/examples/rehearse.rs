@@ -1,5 +1,5 @@
 //! Every flow in a fake world, with everything that can go wrong going wrong: all single adversities and all pairs of the main plays,
-//! up to 6,000 pairs of each side play, and seeded triples of all of them, on every core. See `docs/testing.md`.
+//! up to 4,500 pairs of each side play, and seeded triples of all of them, on every core. See `docs/testing.md`.
 //!
 //! ```sh
 //! cargo run -p flows --example rehearse
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
     let threads = available_parallelism().map_or(1, usize::from);
-    let mut wanted = Wanted { pairs: Some(6_000), triples: 100_000, seed: 1, threads, plays: Vec::new(), within: None };
+    let mut wanted = Wanted { pairs: Some(4_500), triples: 100_000, seed: 1, threads, plays: Vec::new(), within: None };
     while let Some(flag) = arguments.next() {
         let value = arguments.next().ok_or_else(|| format!("`{flag}` wants a value"))?;
         let number = || value.parse().map_err(|_| format!("`{value}` is no number"));

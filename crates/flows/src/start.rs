@@ -1,6 +1,7 @@
 use std::time::Duration;
 
-use durable::{Flow, Limits, Run, Setback};
+use domain::Placement;
+use durable::{Attempt, Flow, Limits, Run, Setback};
 
 use crate::degrade::in_service;
 use crate::outcome::Observed;
@@ -15,13 +16,10 @@ pub(crate) const GATEWAY_START: Limits = Limits { deadline: Duration::from_secs(
 ///
 /// A machine that boots with a gateway that does not answer is not switched off again: the instance is degraded, and can be reached.
 pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a MachinePlan) -> Flow<Observed> {
-    let World { volumes, machines, gateways, .. } = world;
-    let (app, machine, volume) = (&plan.placement.app, &plan.placement.machine, &plan.placement.volume);
+    let World { machines, gateways, .. } = world;
+    let (app, machine) = (&plan.placement.app, &plan.placement.machine);
 
-    run.step("check_volume", async {
-        if volumes.volume_exists(app, machine, volume).await? { Ok(()) } else { Err(volume_missing(volume)) }
-    })
-    .await?;
+    run.step("check_volume", check_volume(world, &plan.placement)).await?;
 
     run.undo("stop_machine", async {
         machines.stop(app, machine).await?;
@@ -34,6 +32,10 @@ pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Mac
 }
 
 /// The one thing that must never be repaired by making a new one.
-fn volume_missing(volume: &str) -> Setback {
-    Setback::fatal(format!("the volume {volume} that holds this instance's state is missing; it was not started without it"))
+pub(crate) async fn check_volume(world: &World, placement: &Placement) -> Attempt<()> {
+    let Placement { app, machine, volume, .. } = placement;
+    if world.volumes.volume_exists(app, machine, volume).await? {
+        return Ok(());
+    }
+    Err(Setback::fatal(format!("the volume {volume} that holds this instance's state is missing; it was not started without it")))
 }

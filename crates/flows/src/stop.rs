@@ -5,6 +5,7 @@ use durable::{Flow, Limits, Run};
 use crate::outcome::Observed;
 use crate::plan::MachinePlan;
 use crate::ports::MachineState;
+use crate::start::check_volume;
 use crate::world::World;
 
 /// OpenClaw drains for up to 325 s before it ends by itself; the provider kills it after 300 s.
@@ -16,8 +17,9 @@ pub(crate) async fn stop<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Mach
     let (app, machine) = (&plan.placement.app, &plan.placement.machine);
 
     // Whether the gateway answers then is for the health checks to see: it may have been silent before, which would hold the way back
-    // up until a person looks.
+    // up until a person looks. Without its volume it is not booted on the way back either.
     run.undo("start_machine", async {
+        check_volume(world, &plan.placement).await?;
         machines.start(app, machine).await?;
         machines.await_state(app, machine, MachineState::Started).await
     });

@@ -3,10 +3,10 @@ use std::collections::BTreeSet;
 use domain::State;
 use durable::Outcome;
 use durable::testing::{Adversity, Schedule};
-use flows::testing::{Conditions, Sickness};
 
 use flows::testing::repertoire::{
-    Play, provision, provision_1, provision_1_lagging_lists, provision_lagging_lists, provision_no_room, provision_third_region,
+    provision, provision_1, provision_1_lagging_lists, provision_1_of_a_silent_gateway, provision_lagging_lists, provision_no_room,
+    provision_of_a_broken_machine, provision_of_a_silent_gateway, provision_third_region,
 };
 
 #[test]
@@ -55,10 +55,11 @@ fn without_room_anywhere_it_fails_and_names_the_regions_that_were_tried() {
 
 #[test]
 fn a_gateway_that_never_answers_and_a_machine_that_cannot_boot_leave_nothing_behind() {
-    let sick = Conditions { born_sick: Some(Sickness::Hopeless), ..Conditions::default() };
-    let dead = Conditions { cannot_boot: true, ..Conditions::default() };
-    for (conditions, at) in [(sick, "await_healthy"), (dead, "await_started")] {
-        let play = Play { conditions, doomed: true, ..provision() };
+    for (play, at) in [
+        (provision_of_a_silent_gateway(), "await_healthy"),
+        (provision_1_of_a_silent_gateway(), "await_healthy"),
+        (provision_of_a_broken_machine(), "await_started"),
+    ] {
         let (finish, _) = play.perform(&Schedule::calm());
         assert!(matches!(finish.outcome(), Some(Outcome::Failed { step, .. }) if step == at), "{:?}", finish.run.phase);
     }
@@ -101,6 +102,13 @@ fn every_single_adversity_in_three_regions_ends_well() {
 #[test]
 fn every_single_adversity_without_room_ends_well() {
     provision_no_room().every_single_adversity();
+}
+
+#[test]
+fn every_single_adversity_of_a_provision_that_never_comes_up_leaves_nothing() {
+    provision_of_a_silent_gateway().every_single_adversity();
+    provision_1_of_a_silent_gateway().every_single_adversity();
+    provision_of_a_broken_machine().every_single_adversity();
 }
 
 #[test]

@@ -3,7 +3,7 @@ use durable::Outcome;
 use durable::testing::{Adversity, Schedule};
 use flows::testing::Sickness;
 
-use flows::testing::repertoire::{Play, repair_used_up, sick};
+use flows::testing::repertoire::{Play, repair_used_up, repair_without_volume, sick};
 
 fn ended(play: &Play) -> (State, Vec<Rung>, usize) {
     let (_, set) = play.perform(&Schedule::calm());
@@ -33,8 +33,7 @@ fn rungs_that_were_used_within_the_hour_are_not_climbed_again() {
 
 #[test]
 fn a_machine_whose_volume_is_missing_is_not_rebooted() {
-    let play = Play { before: |_, world| world.provider().volumes.clear(), ..sick("repair_without_a_volume", Sickness::Machine) };
-    let (finish, set) = play.perform_unjudged(&Schedule::calm());
+    let (finish, set) = repair_without_volume().perform(&Schedule::calm());
     assert!(finish.run.journal.iter().all(|entry| entry.name != "restart_machine"), "{:?}", finish.run.journal);
     let instance = set.desk.instance().expect("it is there");
     assert_eq!((instance.state, set.world.provider().alarms.len()), (State::Degraded, 1));
@@ -55,6 +54,11 @@ fn every_single_adversity_of_a_repair_by_its_machine_ends_well() {
 fn every_single_adversity_of_a_repair_that_does_not_help_ends_well() {
     sick("repair_hopeless", Sickness::Hopeless).every_single_adversity();
     repair_used_up().every_single_adversity();
+}
+
+#[test]
+fn every_single_adversity_of_a_repair_without_its_volume_ends_well() {
+    repair_without_volume().every_single_adversity();
 }
 
 #[test]

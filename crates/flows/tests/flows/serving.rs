@@ -4,8 +4,9 @@ use domain::{State, Wanted};
 use durable::Outcome;
 use durable::testing::{Adversity, Schedule};
 use flows::testing::repertoire::{
-    Play, Set, restart_machine, restart_of_a_broken_machine, restart_process, start, start_of_a_silent_gateway, start_then_stop, stop,
-    stop_of_a_silent_gateway,
+    Set, restart_machine, restart_machine_of_a_silent_gateway, restart_of_a_broken_machine, restart_process,
+    restart_process_of_a_silent_gateway, restart_without_volume, start, start_of_a_broken_machine, start_of_a_silent_gateway,
+    start_then_stop, start_without_volume, stop, stop_of_a_silent_gateway,
 };
 
 #[test]
@@ -20,13 +21,19 @@ fn a_start_and_a_stop_do_what_they_say() {
 
 #[test]
 fn a_start_without_its_volume_fails_closed() {
-    let play = Play { before: |_, world| world.provider().volumes.clear(), ..start() };
-    let (finish, set) = play.perform_unjudged(&Schedule::calm());
+    let (finish, set) = start_without_volume().perform(&Schedule::calm());
     assert!(matches!(finish.outcome(), Some(Outcome::Failed { step, .. }) if step == "check_volume"), "{:?}", finish.run.phase);
     let provider = set.world.provider();
     assert_eq!((provider.complaints.len(), provider.volumes.len(), provider.machines[0].boots), (0, 0, 1), "it was left as it was");
     let instance = set.desk.instance().expect("it is there");
     assert!(instance.state == State::Stopped && instance.trouble.is_some());
+}
+
+#[test]
+fn a_start_whose_machine_cannot_boot_fails_and_keeps_what_there_is() {
+    let (finish, set) = start_of_a_broken_machine().perform(&Schedule::calm());
+    assert!(matches!(finish.outcome(), Some(Outcome::Failed { step, .. }) if step == "await_started"), "{:?}", finish.run.phase);
+    assert_eq!(set.desk.instance().map(|instance| (instance.state, instance.wanted)), Some((State::Stopped, Wanted::Running)));
 }
 
 #[test]
@@ -95,6 +102,22 @@ fn a_machine_that_does_not_come_back_is_degraded() {
 }
 
 #[test]
+fn a_gateway_that_stays_silent_after_a_restart_is_degraded() {
+    for play in [restart_process_of_a_silent_gateway(), restart_machine_of_a_silent_gateway()] {
+        let (finish, set) = play.perform(&Schedule::calm());
+        assert_eq!(finish.outcome(), Some(&Outcome::Succeeded), "{}", play.name);
+        assert_eq!(set.desk.instance().map(|instance| instance.state), Some(State::Degraded), "{}", play.name);
+    }
+}
+
+#[test]
+fn every_single_adversity_of_a_start_that_cannot_end_well_ends_as_it_must() {
+    start_without_volume().every_single_adversity();
+    restart_without_volume().every_single_adversity();
+    start_of_a_broken_machine().every_single_adversity();
+}
+
+#[test]
 fn every_single_adversity_of_a_start_ends_well() {
     start().every_single_adversity();
     start_of_a_silent_gateway().every_single_adversity();
@@ -111,6 +134,13 @@ fn every_single_adversity_of_a_stop_ends_well() {
 fn every_single_adversity_of_a_restart_ends_well() {
     restart_process().every_single_adversity();
     restart_machine().every_single_adversity();
+}
+
+#[test]
+fn every_single_adversity_of_a_restart_that_does_not_help_ends_well() {
+    restart_process_of_a_silent_gateway().every_single_adversity();
+    restart_machine_of_a_silent_gateway().every_single_adversity();
+    restart_of_a_broken_machine().every_single_adversity();
 }
 
 #[test]

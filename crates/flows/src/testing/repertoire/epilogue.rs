@@ -8,14 +8,18 @@ use domain::Verb;
 use durable::testing::{ManualClock, MemoryJournal, RecordingWake};
 use durable::{Clock, Driven, Engine, NewRun, Outcome, Phase, Record, RunId};
 
-use crate::testing::repertoire::judge::demand;
-use crate::testing::repertoire::play::Set;
+use crate::testing::repertoire::judge::{demand, is_about_the_volume};
+use crate::testing::repertoire::play::{Play, Set};
 
 /// A parked run can be resumed and ends; and its owner can delete the instance, which leaves nothing.
-pub(super) fn epilogue(parked: &Record, set: &Set) -> Result<(), String> {
-    let resumed = Aftermath::of(parked, set);
-    resumed.journal_resumes(&parked.id)?;
-    resumed.everything_ends(&parked.id)?;
+pub(super) fn epilogue(play: &Play, parked: &Record, set: &Set) -> Result<(), String> {
+    // Nobody can bring back the volume that it waits for.
+    let waits_for_ever = play.without_volume && matches!(&parked.phase, Phase::Parked { why, .. } if is_about_the_volume(why));
+    if !waits_for_ever {
+        let resumed = Aftermath::of(parked, set);
+        resumed.journal_resumes(&parked.id)?;
+        resumed.everything_ends(&parked.id)?;
+    }
 
     let given_up = Aftermath::of(parked, set);
     match given_up.desk.ask(Ask::new(Verb::Delete), Some(parked)) {
@@ -42,7 +46,7 @@ impl Aftermath {
         let clock = ManualClock::at(set.world.now());
         let desk = set.desk.copied(Arc::new(clock.clone()));
         let mut provider = set.world.provider().clone();
-        provider.conditions = Conditions { born_sick: None, ..provider.conditions };
+        provider.conditions = Conditions { born_sick: None, cannot_boot: false, ..provider.conditions };
         let world = FakeWorld::calm(Arc::new(clock.clone()), provider);
         let settling = desk.clone();
         let journal = Arc::new(MemoryJournal::with_settle(Box::new(move |record, ending| settling.settle(record, ending))));

@@ -47,8 +47,10 @@ pub struct Play {
     pub before: fn(&Desk, &FakeWorld),
     /// A wish that comes while the flow is at its n-th call.
     pub wish: Option<(usize, Verb)>,
-    /// The world does not let it succeed, so that a failure needs no refusal.
-    pub doomed: bool,
+    /// The volume that holds its state is gone, and nothing brings it back.
+    pub without_volume: bool,
+    /// The steps that the world does not let succeed, so that a failure there needs no refusal.
+    pub doomed: &'static [&'static str],
 }
 
 /// What a performance leaves to look at.
@@ -70,8 +72,6 @@ struct Curtain {
 /// What plays a schedule of any play again.
 const COMMAND: &str = "cargo run -p flows --example rehearse";
 
-type Judge = fn(&Play, &Finish, &Set) -> Result<(), String>;
-
 impl Play {
     /// A flow on a good day.
     #[must_use]
@@ -85,7 +85,8 @@ impl Play {
             sickness: None,
             before: |_, _| {},
             wish: None,
-            doomed: false,
+            without_volume: false,
+            doomed: &[],
         }
     }
 
@@ -93,7 +94,7 @@ impl Play {
     #[must_use]
     pub fn rehearsal(&self) -> Rehearsal {
         let (play, curtain) = (self.clone(), self.curtain());
-        Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &Arc::default(), judge)).replayed_by(COMMAND)
+        Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &Arc::default())).replayed_by(COMMAND)
     }
 
     /// Performs every single adversity at every point, and prints how many those were.
@@ -140,28 +141,15 @@ impl Play {
     /// If it does not end well.
     #[must_use]
     pub fn perform(&self, schedule: &Schedule) -> (Finish, Set) {
-        self.performed(schedule, judge)
-    }
-
-    /// One performance in a world that is not as it must be, for tests that say themselves what is right then.
-    ///
-    /// # Panics
-    /// If it does not end at all.
-    #[must_use]
-    pub fn perform_unjudged(&self, schedule: &Schedule) -> (Finish, Set) {
-        self.performed(schedule, |_, _, _| Ok(()))
-    }
-
-    fn performed(&self, schedule: &Schedule, judge: Judge) -> (Finish, Set) {
         let (play, left) = (self.clone(), Arc::new(Mutex::new(None)));
         let (slot, curtain) = (left.clone(), self.curtain());
-        let rehearsal = Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &slot, judge));
+        let rehearsal = Rehearsal::new(self.name, move |stage| play.scene(stage, &curtain, &slot));
         let finish = rehearsal.perform(schedule).unwrap_or_else(|broken| panic!("{} {schedule}: {broken}", self.name));
         let set = left.lock().expect("no holder panics").take().expect("a scene was made");
         (finish, set)
     }
 
-    fn scene(&self, stage: &Arc<Stage>, curtain: &Curtain, left: &Arc<Mutex<Option<Set>>>, judge: Judge) -> Scene {
+    fn scene(&self, stage: &Arc<Stage>, curtain: &Curtain, left: &Arc<Mutex<Option<Set>>>) -> Scene {
         let world = FakeWorld::found(stage, curtain.provider.clone());
         let desk = curtain.desk.copied(Arc::new(stage.clock().clone()));
         if let Some((place, verb)) = self.wish {
@@ -206,6 +194,9 @@ impl Play {
         };
         let instance = sample::at_rest(state);
         sample::settle_in(world, &instance, self.sickness);
+        if self.without_volume {
+            world.provider().volumes.clear();
+        }
         let desk = Desk::new(clock, instance);
         (self.before)(&desk, world);
         let run = match ask.map(|ask| desk.ask(ask, None)) {

@@ -33,10 +33,20 @@ pub fn side_plays() -> Vec<Play> {
         provision_lagging_lists(),
         provision_1_lagging_lists(),
         provision_third_region_lagging_lists(),
+        provision_of_a_silent_gateway(),
+        provision_1_of_a_silent_gateway(),
+        provision_of_a_broken_machine(),
         start_of_a_silent_gateway(),
+        start_of_a_broken_machine(),
+        start_without_volume(),
+        restart_process_of_a_silent_gateway(),
+        restart_machine_of_a_silent_gateway(),
+        restart_of_a_broken_machine(),
+        restart_without_volume(),
         stop_of_a_silent_gateway(),
         sick("repair_process", Sickness::Process),
         repair_used_up(),
+        repair_without_volume(),
         provision_deleted(),
         provision_stopped(),
         start_then_stop(),
@@ -83,7 +93,7 @@ pub fn provision_third_region_lagging_lists() -> Play {
 pub fn provision_no_room() -> Play {
     let conditions =
         Conditions { no_room_for_volumes: regions(&["fra"]), no_room_for_machines: regions(&["ams"]), ..Conditions::default() };
-    Play { regions: vec!["fra", "ams"], conditions, doomed: true, ..Play::new("provision_no_room", Part::Provision) }
+    Play { regions: vec!["fra", "ams"], conditions, doomed: &["choose_region"], ..Play::new("provision_no_room", Part::Provision) }
 }
 
 /// A new volume is missing from lists for longer than anybody waits before a second try, so that a lost answer makes a second volume.
@@ -97,6 +107,26 @@ pub fn provision_lagging_lists() -> Play {
 #[must_use]
 pub fn provision_1_lagging_lists() -> Play {
     Play { version: Some(1), name: "provision_1_lagging_lists", ..provision_lagging_lists() }
+}
+
+/// Its gateway never answers, so that everything is undone when the first boot has taken too long.
+#[must_use]
+pub fn provision_of_a_silent_gateway() -> Play {
+    let conditions = Conditions { born_sick: Some(Sickness::Hopeless), ..patient() };
+    Play { conditions, doomed: &["await_healthy"], ..Play::new("provision_of_a_silent_gateway", Part::Provision) }
+}
+
+/// The same as older code began it.
+#[must_use]
+pub fn provision_1_of_a_silent_gateway() -> Play {
+    Play { version: Some(1), name: "provision_1_of_a_silent_gateway", ..provision_of_a_silent_gateway() }
+}
+
+/// Its machine cannot boot.
+#[must_use]
+pub fn provision_of_a_broken_machine() -> Play {
+    let conditions = Conditions { cannot_boot: true, ..Conditions::default() };
+    Play { conditions, doomed: &["await_started"], ..Play::new("provision_of_a_broken_machine", Part::Provision) }
 }
 
 /// Its owner deletes it while it is being made.
@@ -123,6 +153,18 @@ pub fn start_of_a_silent_gateway() -> Play {
     Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..Play::new("start_of_a_silent_gateway", Part::Start) }
 }
 
+/// Its machine does not come up again.
+#[must_use]
+pub fn start_of_a_broken_machine() -> Play {
+    Play { before: break_machine, doomed: &["await_started"], ..Play::new("start_of_a_broken_machine", Part::Start) }
+}
+
+/// The volume that holds its state is gone: it boots nothing.
+#[must_use]
+pub fn start_without_volume() -> Play {
+    Play { without_volume: true, doomed: &["check_volume"], ..Play::new("start_without_volume", Part::Start) }
+}
+
 /// Its owner wants it stopped again meanwhile.
 #[must_use]
 pub fn start_then_stop() -> Play {
@@ -133,6 +175,12 @@ pub fn start_then_stop() -> Play {
 #[must_use]
 pub fn start_deleted() -> Play {
     Play { wish: Some((1, Verb::Delete)), ..Play::new("start_deleted", Part::Start) }
+}
+
+/// The volume that holds its state is gone: its machine is left as it is.
+#[must_use]
+pub fn restart_without_volume() -> Play {
+    Play { without_volume: true, doomed: &["restart_machine", "check_volume"], ..restart_machine_named("restart_without_volume") }
 }
 
 /// A running instance is stopped.
@@ -175,11 +223,24 @@ fn restart_machine_named(name: &'static str) -> Play {
     Play::new(name, Part::RestartMachine)
 }
 
-/// The machine does not come back. No run that starts it can end well there, so that this is for single performances.
+/// The process comes back, and its gateway does not answer.
+#[must_use]
+pub fn restart_process_of_a_silent_gateway() -> Play {
+    let play = Play::new("restart_process_of_a_silent_gateway", Part::RestartProcess);
+    Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..play }
+}
+
+/// The machine comes back, and its gateway does not answer.
+#[must_use]
+pub fn restart_machine_of_a_silent_gateway() -> Play {
+    let play = restart_machine_named("restart_machine_of_a_silent_gateway");
+    Play { sickness: Some(Sickness::Hopeless), conditions: patient(), ..play }
+}
+
+/// The machine does not come back; a start that follows, because the wish changed, fails.
 #[must_use]
 pub fn restart_of_a_broken_machine() -> Play {
-    let before = |_: &Desk, world: &FakeWorld| world.provider().conditions.cannot_boot = true;
-    Play { before, ..restart_machine_named("restart_of_a_broken_machine") }
+    Play { before: break_machine, doomed: &["await_started"], ..restart_machine_named("restart_of_a_broken_machine") }
 }
 
 /// A repair of what ails the gateway. A hopeless gateway is looked at less often, so that a performance stays short.
@@ -200,6 +261,12 @@ pub fn repair_used_up() -> Play {
     Play { before, ..sick("repair_used_up", Sickness::Hopeless) }
 }
 
+/// The volume that holds its state is gone: its machine is not booted, and neither is it by a start that follows.
+#[must_use]
+pub fn repair_without_volume() -> Play {
+    Play { without_volume: true, doomed: &["check_volume"], ..sick("repair_without_volume", Sickness::Machine) }
+}
+
 type Before = fn(&Desk, &FakeWorld);
 
 /// A retirement of a whole instance, and of whatever provisions that parked leave behind.
@@ -215,6 +282,11 @@ pub fn retirements() -> Vec<Play> {
         ("retire_surplus", one_too_many),
     ];
     left.into_iter().map(|(name, before)| Play { before, ..Play::new(name, Part::Retire) }).collect()
+}
+
+/// From now on no machine comes up. The one that is there was made on a better day.
+fn break_machine(_: &Desk, world: &FakeWorld) {
+    world.provider().conditions.cannot_boot = true;
 }
 
 fn lose_machine(_: &Desk, world: &FakeWorld) {
