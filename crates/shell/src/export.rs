@@ -11,10 +11,13 @@ use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
+use crate::http::HttpClientError;
 use crate::settings::Reader;
 
 /// What a collector may take of an invocation's time.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+const HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
 
 static EXPORTER: OnceLock<Exporter> = OnceLock::new();
 
@@ -30,18 +33,28 @@ impl ExportSettings {
     /// `OTEL_EXPORTER_OTLP_ENDPOINT` (nothing is exported without it), `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`.
     #[must_use]
     pub fn read(reader: &Reader<'_>) -> Self {
-        let headers = reader.list("OTEL_EXPORTER_OTLP_HEADERS").into_iter().filter_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            let mut value = HeaderValue::try_from(value.trim()).ok()?;
-            value.set_sensitive(true);
-            Some((HeaderName::try_from(name.trim()).ok()?, value))
+        let pairs = reader.list(HEADERS).into_iter().enumerate().filter_map(|(place, pair)| {
+            let header = header(&pair);
+            if header.is_none() {
+                // Only its place is told: it may be a secret whose name was forgotten.
+                reader.problem(format!("pair {} of {HEADERS} is not a header's name=value", place + 1));
+            }
+            header
         });
         Self {
-            endpoint: reader.optional("OTEL_EXPORTER_OTLP_ENDPOINT"),
-            headers: headers.collect(),
+            headers: pairs.collect(),
+            endpoint: reader.optional_address("OTEL_EXPORTER_OTLP_ENDPOINT"),
             service: reader.optional("OTEL_SERVICE_NAME").unwrap_or_else(|| "rockpool".to_owned()),
         }
     }
+}
+
+/// A header of a request to the collector; its value is never shown.
+fn header(pair: &str) -> Option<(HeaderName, HeaderValue)> {
+    let (name, value) = pair.split_once('=')?;
+    let mut value = HeaderValue::try_from(value.trim()).ok()?;
+    value.set_sensitive(true);
+    Some((HeaderName::try_from(name.trim()).ok()?, value))
 }
 
 /// A piece of work that is over.
@@ -79,16 +92,25 @@ impl Exporter {
         if spans.is_empty() {
             return;
         }
-        let http = match (self.http.get(), crate::http::client()) {
-            (Some(http), _) => http.clone(),
-            (None, Ok(http)) => self.http.get_or_init(|| http).clone(),
-            (None, Err(error)) => return tracing::warn!(%error, "spans were not exported"),
+        let http = match self.http() {
+            Ok(http) => http,
+            Err(error) => return tracing::warn!(%error, "spans were not exported"),
         };
         let request = http.post(&self.url).headers(self.settings.headers.clone()).timeout(PATIENCE);
         let sent = request.json(&document(&self.settings.service, &spans)).send().await.and_then(reqwest::Response::error_for_status);
         if let Err(error) = sent {
             tracing::warn!(error = %error.without_url(), "spans were not exported");
         }
+    }
+
+    /// A client of its own, built with the first spans: the function's own one is there only once the function is ready, and what was
+    /// refused before that is told too.
+    fn http(&self) -> Result<&reqwest::Client, HttpClientError> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        let http = crate::http::client()?;
+        Ok(self.http.get_or_init(|| http))
     }
 }
 
@@ -145,16 +167,20 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::settings::read_settings;
+    use crate::settings::{SettingsError, read_settings};
 
-    fn settings(endpoint: Option<&str>) -> ExportSettings {
+    fn read(endpoint: Option<&str>, headers: &str) -> Result<ExportSettings, SettingsError> {
         let environment = |name: &str| match name {
             "OTEL_EXPORTER_OTLP_ENDPOINT" => endpoint.map(str::to_owned),
-            "OTEL_EXPORTER_OTLP_HEADERS" => Some("x-key=hush-hush, nonsense".to_owned()),
+            "OTEL_EXPORTER_OTLP_HEADERS" => Some(headers.to_owned()),
             "OTEL_SERVICE_NAME" => Some("flow-runner".to_owned()),
             _ => None,
         };
-        read_settings(&environment, ExportSettings::read).unwrap()
+        read_settings(&environment, ExportSettings::read)
+    }
+
+    fn settings(endpoint: Option<&str>) -> ExportSettings {
+        read(endpoint, "x-key=hush-hush").unwrap()
     }
 
     fn span() -> Span {
@@ -198,5 +224,16 @@ mod tests {
     fn without_an_endpoint_nothing_is_exported_and_headers_are_never_shown() {
         assert!(Exporter::new(settings(None)).is_none());
         assert!(!format!("{:?}", settings(Some("http://collector"))).contains("hush-hush"));
+    }
+    #[test]
+    fn what_is_malformed_is_a_problem_that_tells_no_header() {
+        for endpoint in ["collector:4318", "collector", "/v1/traces", "ftp://collector", "http://"] {
+            let problems = read(Some(endpoint), "").expect_err(endpoint).problems;
+            assert_eq!(problems, ["OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https address"], "{endpoint}");
+        }
+        for bad in ["hush-hush", "=hush-hush", "x key=hush-hush", "x-key=hush\u{7f}hush"] {
+            let problems = read(None, &format!("x-first=1, {bad}, x-last=a=b")).expect_err(bad).problems;
+            assert_eq!(problems, ["pair 2 of OTEL_EXPORTER_OTLP_HEADERS is not a header's name=value"], "{bad}");
+        }
     }
 }

@@ -3,6 +3,8 @@ use std::cell::RefCell;
 use flows::Deployment;
 use url::Url;
 
+use crate::export::ExportSettings;
+
 /// Where settings come from: the process environment, or a map that stands for it.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
@@ -50,12 +52,17 @@ impl Reader<'_> {
     /// An absolute http or https address.
     #[must_use]
     pub fn address(&self, name: &str) -> String {
-        let text = self.text(name);
-        let good = Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        if !text.is_empty() && !good {
+        self.optional_address(name).unwrap_or_else(|| self.text(name))
+    }
+
+    /// An absolute http or https address that may be absent.
+    #[must_use]
+    pub fn optional_address(&self, name: &str) -> Option<String> {
+        let text = self.optional(name)?;
+        if !Url::parse(&text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host()) {
             self.problem(format!("{name} is not an http or https address"));
         }
-        text
+        Some(text)
     }
 
     /// Values separated by commas; absent means none.
@@ -65,7 +72,8 @@ impl Reader<'_> {
         text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
-    fn problem(&self, sentence: String) {
+    /// Remembers what is wrong with a value. It is logged, and must not quote what may be secret.
+    pub(crate) fn problem(&self, sentence: String) {
         self.problems.borrow_mut().push(sentence);
     }
 }
@@ -78,9 +86,11 @@ pub struct DeploymentSettings {
 }
 
 impl DeploymentSettings {
-    /// `ROCKPOOL_DEPLOYMENT`, `ROCKPOOL_INSTANCE_ADDRESS`, `ROCKPOOL_IMAGE_REPOSITORY`.
+    /// `ROCKPOOL_DEPLOYMENT`, `ROCKPOOL_INSTANCE_ADDRESS`, `ROCKPOOL_IMAGE_REPOSITORY`. What is wrong with [`ExportSettings`] is said
+    /// here too: they take effect with the log, which belongs to every function and cannot refuse an invocation.
     #[must_use]
     pub fn read(reader: &Reader<'_>) -> Self {
+        drop(ExportSettings::read(reader));
         let name = reader.text("ROCKPOOL_DEPLOYMENT");
         let label = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         // An app is named rp-<deployment>-<32 digits>, in at most 62 characters.
@@ -227,6 +237,7 @@ mod tests {
             "ROCKPOOL_DEPLOYMENT" => Some("Prod".to_owned()),
             "ROCKPOOL_INSTANCE_ADDRESS" => Some("https://fly.dev".to_owned()),
             "ROCKPOOL_FLOW_QUEUE_URL" => Some("queue".to_owned()),
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("collector:4318".to_owned()),
             _ => None,
         };
         let error = read_settings(&environment, |reader| {
@@ -236,6 +247,7 @@ mod tests {
         assert_eq!(
             error.problems,
             [
+                "OTEL_EXPORTER_OTLP_ENDPOINT is not an http or https address",
                 "ROCKPOOL_DEPLOYMENT is not at most 20 lowercase letters and digits",
                 "ROCKPOOL_INSTANCE_ADDRESS does not contain {app}",
                 "ROCKPOOL_IMAGE_REPOSITORY is not set",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+use shell::SettingsError;
 
 use super::functions::{NOT_THE_TEMPLATES, folder, read_settings_of};
 use super::{Template, text};
@@ -66,22 +67,42 @@ fn no_two_environments_have_the_same_name() {
 fn every_environments_settings_are_taken_by_the_functions() {
     let config: toml::Table = text("samconfig.toml").parse().unwrap();
     let template = Template::read();
-    let everywhere = template.0.pointer("/Globals/Function/Environment/Variables").unwrap();
     for environment in ENVIRONMENTS {
         let given = given(&config, environment);
         for (id, function) in template.functions() {
-            let own = &function["Properties"]["Environment"]["Variables"];
-            let value = |name: &str| -> Option<String> {
-                if name.starts_with(NOT_THE_TEMPLATES) {
-                    return Some("set-by-lambda".to_owned());
-                }
-                own.get(name).or_else(|| everywhere.get(name)).map(|value| resolved(&template, &given, value))
-            };
-            let read = read_settings_of(folder(function), &value);
+            let read = settings_of(&template, &given, function);
             assert!(read.is_ok(), "{environment}, {id}: {}", read.err().unwrap());
-            assert!(shell::read_settings(&value, shell::ExportSettings::read).is_ok(), "{environment}, {id}");
         }
     }
+}
+
+#[test]
+fn an_address_or_a_header_for_traces_that_is_malformed_is_refused_by_every_function() {
+    let config: toml::Table = text("samconfig.toml").parse().unwrap();
+    let template = Template::read();
+    let mut given = given(&config, "production");
+    for (name, value) in [("TraceAddress", "collector:4318"), ("TraceHeaders", "api-key")] {
+        given.insert(name.to_owned(), value.to_owned());
+    }
+    for (id, function) in template.functions() {
+        let problems = settings_of(&template, &given, function).err().map(|error| error.problems).unwrap_or_default();
+        for name in ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS"] {
+            assert!(problems.iter().any(|problem| problem.contains(name)), "{id} takes a malformed {name}: {problems:?}");
+        }
+    }
+}
+
+/// Reads a function's settings as it would with these parameters.
+fn settings_of(template: &Template, given: &BTreeMap<String, String>, function: &Value) -> Result<(), SettingsError> {
+    let everywhere = template.0.pointer("/Globals/Function/Environment/Variables").unwrap();
+    let own = &function["Properties"]["Environment"]["Variables"];
+    let value = |name: &str| -> Option<String> {
+        if name.starts_with(NOT_THE_TEMPLATES) {
+            return Some("set-by-lambda".to_owned());
+        }
+        own.get(name).or_else(|| everywhere.get(name)).map(|value| resolved(template, given, value))
+    };
+    read_settings_of(folder(function), &value)
 }
 
 /// What a variable has in an environment: parameters are given or have their defaults, resources are named by what `Ref` gives of them.

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used, reason = "a test ends at its first surprise")]
 
 mod bad_day;
+mod collector;
 mod customer;
 mod events;
 mod journey;
@@ -64,12 +65,14 @@ struct Check {
 type Part = fn(&mut Check) -> LocalBoxFuture<'_, ()>;
 
 /// In their order: the last two judge what all others have seen.
-const PARTS: [(&str, Part); 9] = [
+const PARTS: [(&str, Part); 11] = [
     ("every_event_has_its_outcome", |check| events::every_event_has_its_outcome(check).boxed_local()),
     ("settings_that_are_missing_or_malformed_are_a_503_and_failed_messages", |check| trouble::settings(check).boxed_local()),
+    ("each_setting_that_a_function_needs_is_named_when_it_is_missing", |check| trouble::each_setting(check).boxed_local()),
     ("a_secret_that_cannot_be_read_is_a_503_until_it_can", |check| trouble::secret(check).boxed_local()),
     ("a_table_that_is_not_there_is_a_503_until_it_is", |check| trouble::table(check).boxed_local()),
     ("an_instance_lives_through_the_built_functions", |check| journey::an_instance_lives(check).boxed_local()),
+    ("nothing_secret_is_told_at_any_level", |check| journey::traced(check).boxed_local()),
     ("a_bad_day_ends_well", |check| bad_day::a_bad_day(check).boxed_local()),
     ("kills_at_any_moment_lose_nothing", |check| kills::nothing_is_lost(check).boxed_local()),
     ("every_metric_that_an_alarm_waits_for_was_told", |check| async { output::every_alarm_is_told(check) }.boxed_local()),
@@ -144,8 +147,13 @@ fn no_function_is_larger(binaries: &Binaries, profile: &str) -> Result<(), Strin
 impl Check {
     /// A platform of its own for a part.
     async fn platform(&self, tick: Option<Duration>) -> Platform {
+        self.platform_with(tick, Vec::new()).await
+    }
+
+    /// One that is deployed with these values of the template's parameters.
+    async fn platform_with(&self, tick: Option<Duration>, parameters: Vec<(&'static str, String)>) -> Platform {
         let machine = std::env::current_exe().expect("this program");
-        Platform::start(Options { binaries: self.binaries.clone(), machine, tick }).await.expect("the platform starts")
+        Platform::start(Options { binaries: self.binaries.clone(), machine, tick, parameters }).await.expect("the platform starts")
     }
 
     /// Ends it, and keeps what was seen of the functions.

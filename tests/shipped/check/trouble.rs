@@ -12,6 +12,18 @@ use shipped::Platform;
 use crate::customer::Customer;
 use crate::{Check, output};
 
+/// An event of the clock.
+const MINUTE: &str = r#"{"time":"2026-11-23T10:00:00Z"}"#;
+
+/// Functions that need a secret.
+const NEEDY: [&str; 2] = ["api", "flow-runner"];
+
+/// Why a secret is not given. The second is the state of each first deployment: the keys and tokens are put in by hand.
+const REFUSALS: [(&str, &str); 2] = [
+    ("AccessDeniedException", "not yours"),
+    ("ResourceNotFoundException", "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT"),
+];
+
 /// Workers, each with a message of its own.
 const WORKERS: [&str; 3] = ["flow-runner", "health-checker", "notifier"];
 
@@ -64,7 +76,12 @@ async fn api_is_away(customer: &Customer<'_>) {
 pub(crate) async fn settings(check: &mut Check) {
     let platform = check.platform(None).await;
     let customer = Customer::new(&platform);
-    let breaks = [("ROCKPOOL_TABLE", None), ("ROCKPOOL_INSTANCE_ADDRESS", Some("nowhere")), ("ROCKPOOL_DEPLOYMENT", Some("Not A Name"))];
+    let breaks = [
+        ("ROCKPOOL_TABLE", None),
+        ("ROCKPOOL_INSTANCE_ADDRESS", Some("nowhere")),
+        ("ROCKPOOL_DEPLOYMENT", Some("Not A Name")),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", Some("collector:4318")),
+    ];
     let mut said = 0;
     for (name, value) in breaks {
         for (_, function) in platform.functions() {
@@ -77,7 +94,7 @@ pub(crate) async fn settings(check: &mut Check) {
         for worker in WORKERS {
             assert_eq!(given_back(&platform, worker).await, 2, "{worker} without {name}");
         }
-        let swept = platform.function("sweep").invoke(r#"{"time":"2026-11-23T10:00:00Z"}"#).await;
+        let swept = platform.function("sweep").invoke(MINUTE).await;
         assert!(matches!(swept, Err(InvokeError::Reported(_))), "{swept:?}");
         said += 1;
         for (function, _) in platform.functions() {
@@ -94,6 +111,60 @@ pub(crate) async fn settings(check: &mut Check) {
     check.end(platform).await;
 }
 
+/// The variable under whose value figures are told: CloudWatch takes none without it, and the template none that is empty.
+const TELLER: &str = "ROCKPOOL_DEPLOYMENT";
+
+/// Variables without which a function works.
+const OPTIONAL: [&str; 6] = [
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_SERVICE_NAME",
+    "ROCKPOOL_LOG",
+    "ROCKPOOL_OIDC_AUDIENCE",
+    "ROCKPOOL_OIDC_PARTIES",
+];
+
+/// Each function without each of its variables in turn: whatever it asked for later than at its start, it would miss in the middle of its
+/// work.
+pub(crate) async fn each_setting(check: &mut Check) {
+    let platform = check.platform(None).await;
+    let customer = Customer::new(&platform);
+    let mut missed = 0;
+    for deployed in &platform.deployed {
+        let name = &deployed.function;
+        let needed = |variable: &str| variable != TELLER && !OPTIONAL.contains(&variable);
+        for (variable, value) in deployed.environment.iter().filter(|(variable, _)| needed(variable)) {
+            platform.function(name).configure(|settings| drop(settings.environment.remove(variable)));
+            let before = platform.function(name).output().len();
+            assert!(is_away(&platform, &customer, name).await, "{name} works without {variable}");
+            let only = format!("the settings are incomplete: {variable} is not set\"");
+            let said = async || {
+                let output = platform.function(name).output();
+                let complaints: Vec<_> = output[before..].iter().filter(|line| line.contains("the function is not ready")).collect();
+                complaints.iter().any(|line| line.contains("\"ERROR\"") && line.contains(&only))
+            };
+            customer.eventually(&format!("{name} does not say that {variable} alone is missing"), said).await;
+            platform.function(name).configure(|settings| drop(settings.environment.insert(variable.clone(), value.clone())));
+            missed += 1;
+        }
+        for variable in OPTIONAL {
+            platform.function(name).configure(|settings| drop(settings.environment.remove(variable)));
+        }
+    }
+    println!("  {missed} variables were missed");
+    recovered(&platform, &customer).await;
+    check.end(platform).await;
+}
+
+/// Whether a function refuses to work, in its own way.
+async fn is_away(platform: &Platform, customer: &Customer<'_>, function: &str) -> bool {
+    match function {
+        "api" => customer.status("/v1/health").await == (503, "unavailable".to_owned()),
+        "sweep" => matches!(platform.function(function).invoke(MINUTE).await, Err(InvokeError::Reported(_))),
+        worker => given_back(platform, worker).await == 2,
+    }
+}
+
 /// Everything works, after a moment at most: whoever could not work does not try again for each event.
 async fn recovered(platform: &Platform, customer: &Customer<'_>) {
     customer.eventually("the API does not recover", async || customer.status("/v1/health").await.0 == 200).await;
@@ -101,30 +172,37 @@ async fn recovered(platform: &Platform, customer: &Customer<'_>) {
         customer.eventually("a worker does not recover", async || given_back(platform, worker).await == 0).await;
     }
     let sweep = platform.function("sweep");
-    customer.eventually("the sweep does not recover", async || sweep.invoke(r#"{"time":"2026-11-23T10:00:00Z"}"#).await.is_ok()).await;
+    customer.eventually("the sweep does not recover", async || sweep.invoke(MINUTE).await.is_ok()).await;
 }
 
 pub(crate) async fn secret(check: &mut Check) {
     let platform = check.platform(None).await;
     let customer = Customer::new(&platform);
-    let denied = Refusal::Other { status: 400, code: "AccessDeniedException".to_owned(), message: "not yours".to_owned() };
-    platform.cloud.sim.set_fault(move |call| match call.service {
-        Service::SecretsManager if call.operation == "GetSecretValue" => Verdict::Refuse(denied.clone()),
-        _ => Verdict::Pass,
-    });
-    for _ in 0..2 {
-        api_is_away(&customer).await;
-        assert_eq!(given_back(&platform, "flow-runner").await, 2);
-    }
-    // The others need no secret.
-    assert_eq!([given_back(&platform, "health-checker").await, given_back(&platform, "notifier").await], [0, 0]);
-    for function in ["api", "flow-runner"] {
-        assert_eq!(complaints(&platform, function), 1, "{function}: {:#?}", platform.function(function).output());
-    }
-    platform.cloud.sim.clear_fault();
-    recovered(&platform, &customer).await;
-    for (name, function) in platform.functions() {
-        assert_eq!(function.initialisations().len(), 1, "{name} recovered only because it was started anew");
+    for (round, (code, message)) in (1..).zip(REFUSALS) {
+        // Environments that have read their secrets work on with them.
+        NEEDY.iter().for_each(|function| platform.function(function).configure(|_| {}));
+        let refusal = Refusal::Other { status: 400, code: code.to_owned(), message: message.to_owned() };
+        platform.cloud.sim.set_fault(move |call| match call.service {
+            Service::SecretsManager if call.operation == "GetSecretValue" => Verdict::Refuse(refusal.clone()),
+            _ => Verdict::Pass,
+        });
+        for _ in 0..2 {
+            api_is_away(&customer).await;
+            assert_eq!(given_back(&platform, "flow-runner").await, 2);
+        }
+        // The others need no secret.
+        assert_eq!([given_back(&platform, "health-checker").await, given_back(&platform, "notifier").await], [0, 0]);
+        for function in NEEDY {
+            assert_eq!(complaints(&platform, function), round, "{function}: {:#?}", platform.function(function).output());
+            let output = platform.function(function).output();
+            assert!(output.iter().any(|line| line.contains(code)), "{function} does not say {code}: {output:#?}");
+        }
+        platform.cloud.sim.clear_fault();
+        recovered(&platform, &customer).await;
+        for (name, function) in platform.functions() {
+            let started = if NEEDY.contains(&name) { round } else { 1 };
+            assert_eq!(function.initialisations().len(), started, "{name} recovered only because it was started anew");
+        }
     }
     a_secret_that_is_no_key(check, &platform, &customer).await;
     check.end(platform).await;
@@ -138,15 +216,14 @@ async fn a_secret_that_is_no_key(check: &mut Check, platform: &Platform, custome
     put("tea for two").await;
     // Environments that have read the right one work on with it.
     assert_eq!(customer.status("/v1/health").await.0, 200);
-    for function in ["api", "flow-runner"] {
-        platform.function(function).configure(|_| {});
-    }
+    NEEDY.iter().for_each(|function| platform.function(function).configure(|_| {}));
     api_is_away(customer).await;
     assert_eq!(given_back(platform, "flow-runner").await, 2);
     put(&kept).await;
     recovered(platform, customer).await;
-    for function in ["api", "flow-runner"] {
-        assert_eq!(complaints(platform, function), 2, "{function}: {:#?}", platform.function(function).output());
+    for function in NEEDY {
+        let output = platform.function(function).output();
+        assert_eq!(complaints(platform, function), REFUSALS.len() + 1, "{function}: {output:#?}");
     }
     check.secrets.push("tea for two".to_owned());
 }
@@ -164,7 +241,7 @@ pub(crate) async fn table(check: &mut Check) {
         for worker in WORKERS {
             assert_eq!(given_back(&platform, worker).await, 2, "{worker}");
         }
-        let swept = platform.function("sweep").invoke(r#"{"time":"2026-11-23T10:00:00Z"}"#).await;
+        let swept = platform.function("sweep").invoke(MINUTE).await;
         assert!(matches!(swept, Err(InvokeError::Reported(_))), "{swept:?}");
     }
     for (name, function) in platform.functions() {

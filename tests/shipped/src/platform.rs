@@ -41,6 +41,8 @@ pub struct Options {
     /// Between two ticks of the clock; in the cloud that is a minute. None connects neither the clock nor the queues: then the only events
     /// are those that a test sends.
     pub tick: Option<Duration>,
+    /// Values of the template's parameters, besides those that lead to the platform's own parts.
+    pub parameters: Vec<(&'static str, String)>,
 }
 
 /// A platform that runs. [`Platform::stop`] ends it.
@@ -90,20 +92,19 @@ impl Platform {
         let address = format!("http://{}", door.local_addr()?);
         let issuer = Issuer::open(&folder, &address)?;
         let outbox = Outbox::open(folder.path("outbox.sqlite"))?;
-        let deployed = deploy(
-            &cloud,
-            &[
-                ("Deployment", DEPLOYMENT),
-                ("FlyOrganisation", ORGANISATION),
-                ("FlyApi", &provider.api),
-                ("InstanceAddress", &instances),
-                ("ImageRepository", "registry.fly.io/rockpool-tenant"),
-                ("OidcIssuer", issuer.issuer()),
-                ("OidcAudience", local::AUDIENCE),
-                ("NoticeAddress", &format!("{address}{OUTBOX_PATH}")),
-            ],
-        )
-        .await?;
+        let notices = format!("{address}{OUTBOX_PATH}");
+        let mut parameters = vec![
+            ("Deployment", DEPLOYMENT),
+            ("FlyOrganisation", ORGANISATION),
+            ("FlyApi", &provider.api),
+            ("InstanceAddress", &instances),
+            ("ImageRepository", "registry.fly.io/rockpool-tenant"),
+            ("OidcIssuer", issuer.issuer()),
+            ("OidcAudience", local::AUDIENCE),
+            ("NoticeAddress", &notices),
+        ];
+        parameters.extend(options.parameters.iter().map(|(name, value)| (*name, value.as_str())));
+        let deployed = deploy(&cloud, &parameters).await?;
         let functions: BTreeMap<_, _> =
             deployed.iter().map(|deployed| (deployed.function.clone(), function(deployed, &options.binaries, &aws_address))).collect();
 

@@ -17,7 +17,8 @@ const EVENTS: usize = 2;
 
 /// Prints a line for each function; whether all are within the bounds.
 pub(crate) async fn print(binaries: &Binaries, runs: usize) -> Result<bool, Error> {
-    let platform = Platform::start(Options { binaries: binaries.clone(), machine: std::env::current_exe()?, tick: None }).await?;
+    let (binaries, machine) = (binaries.clone(), std::env::current_exe()?);
+    let platform = Platform::start(Options { binaries, machine, tick: None, parameters: Vec::new() }).await?;
     let folder = tempfile::tempdir()?;
     let certificate = folder.path().join("authority.pem");
     let mut tls = None;
