@@ -76,7 +76,7 @@ impl Gateways for Supervisors {
         match report(answer).await.as_ref().map(|report| report.gateway.phase.as_str()) {
             Some("ready") if status == StatusCode::OK => Ok(()),
             Some("refused") => Err(Setback::fatal("the gateway refuses its configuration")),
-            Some(phase) => not_yet(format!("the gateway is {}", phase.chars().take(LONGEST_PHASE).collect::<String>())),
+            Some(phase) => not_yet(format!("the gateway is {}", shown(phase))),
             // Somebody before the supervisor answered, whatever the status: the provider's proxy, before the machine is routed.
             None => not_yet(format!("its address answers {status}, but not with a supervisor's report")),
         }
@@ -121,6 +121,13 @@ async fn report(mut answer: Response) -> Option<Report> {
         body.extend_from_slice(&chunk);
     }
     serde_json::from_slice(&body).ok()
+}
+
+/// A phase as it may stand in a log and in the timeline: a supervisor's are words, and what is not comes from
+/// whoever has a tenant's machine in hand.
+fn shown(phase: &str) -> String {
+    let word = |c: char| if c.is_ascii_lowercase() || c == '_' { c } else { '?' };
+    phase.chars().map(word).take(LONGEST_PHASE).collect()
 }
 
 /// A sentence for the timeline, without the address: the timeline already belongs to the instance.

@@ -17,8 +17,10 @@ mod target;
 pub use corpus::Corpus;
 pub use target::access::{access_keys, access_token};
 pub use target::api::api_request;
+pub use target::control::supervisor_answer;
 pub use target::edge::{cursor, problem};
 pub use target::fly::fly_answer;
+pub use target::health::health_answer;
 pub use target::identity::{identity_keys, identity_token};
 pub use target::journal::journal;
 pub use target::queue::queue_message;
@@ -28,16 +30,18 @@ pub use target::supervisor::supervisor_request;
 pub type Target = fn(&[u8]) -> bool;
 
 /// All of them by name: that of the program in `fuzz_targets` and of the folder in `corpus`.
-pub const TARGETS: [(&str, Target); 11] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("access_keys", access_keys),
     ("access_token", access_token),
     ("api_request", api_request),
     ("cursor", cursor),
     ("fly_answer", fly_answer),
+    ("health_answer", health_answer),
     ("identity_keys", identity_keys),
     ("identity_token", identity_token),
     ("journal", journal),
     ("problem", problem),
     ("queue_message", queue_message),
+    ("supervisor_answer", supervisor_answer),
     ("supervisor_request", supervisor_request),
 ];

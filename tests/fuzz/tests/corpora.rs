@@ -57,6 +57,11 @@ fn fly_answer() {
 }
 
 #[test]
+fn health_answer() {
+    all_of("health_answer", 500);
+}
+
+#[test]
 fn identity_keys() {
     all_of("identity_keys", 2000);
 }
@@ -79,6 +84,11 @@ fn problem() {
 #[test]
 fn queue_message() {
     all_of("queue_message", 4000);
+}
+
+#[test]
+fn supervisor_answer() {
+    all_of("supervisor_answer", 500);
 }
 
 #[test]

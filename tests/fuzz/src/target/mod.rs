@@ -2,10 +2,13 @@
 
 pub(crate) mod access;
 pub(crate) mod api;
+pub(crate) mod control;
 pub(crate) mod edge;
 pub(crate) mod fly;
+pub(crate) mod health;
 pub(crate) mod identity;
 pub(crate) mod journal;
+mod machine;
 pub(crate) mod queue;
 mod stage;
 pub(crate) mod supervisor;
