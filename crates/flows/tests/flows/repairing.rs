@@ -41,6 +41,15 @@ fn a_machine_whose_volume_is_missing_is_not_rebooted() {
 }
 
 #[test]
+fn a_stop_that_turns_back_does_not_boot_a_machine_whose_volume_is_missing() {
+    // The wish becomes another one, so that a stop follows the repair, and a call of that is refused.
+    let rehearsal = repair_without_volume().rehearsal();
+    let conflicts = rehearsal.singles().into_iter().filter(|single| single.0[0].1 == Adversity::Conflict);
+    let pairs = conflicts.flat_map(|single| rehearsal.widened(&single)).filter(|pair| pair.0[1].1 == Adversity::RefuseForGood);
+    rehearsal.explore(pairs);
+}
+
+#[test]
 fn every_single_adversity_of_a_repair_by_its_process_ends_well() {
     sick("repair_process", Sickness::Process).every_single_adversity();
 }

@@ -46,8 +46,18 @@ pub(crate) const MUTATIONS: &[Mutation] = &[
     Mutation {
         name: "started without its volume",
         breaks: "A customer finds an empty disk.",
-        edits: &[Edit { file: START, before: "Err(volume_missing(volume))", after: "drop(volume_missing(volume)); Ok(())" }],
+        edits: &[Edit {
+            file: START,
+            before: "run.step(\"check_volume\", check_volume(world, &plan.placement))",
+            after: "run.step(\"check_volume\", std::future::ready(Ok(())))",
+        }],
         caught_by: flows("serving::a_start_without_its_volume_fails_closed"),
+    },
+    Mutation {
+        name: "turned back without its volume",
+        breaks: "A stop that is called off boots a machine onto an empty disk.",
+        edits: &[Edit { file: STOP, before: "        check_volume(world, &plan.placement).await?;\n", after: "" }],
+        caught_by: flows("repairing::a_stop_that_turns_back_does_not_boot_a_machine_whose_volume_is_missing"),
     },
     Mutation {
         name: "rebooted without its volume",
