@@ -100,10 +100,12 @@ fn every_alarm_calls_somebody_and_knows_what_silence_means() {
     }
 }
 
-/// When each alarm calls, and why then: the alarms, what is compared with which number, how many of how many minutes it takes, what a
-/// minute without data counts as, and the reason. `notBreaching` ends an alarm when nothing is told any more; `ignore` would leave it as it
+/// Alarms, what is compared with which number, how many of how many minutes it takes, what a minute without data counts as, and the reason.
+type Calling = (&'static [&'static str], &'static str, (u64, u64), &'static str, &'static str);
+
+/// When each alarm calls, and why then. `notBreaching` ends an alarm when nothing is told any more; `ignore` would leave it as it
 /// was, for ever where the last thing told was bad, and `missing` would leave it without a state.
-const CALLS: &[(&[&str], &str, (u64, u64), &str, &str)] = &[
+const CALLS: &[Calling] = &[
     (
         &["dead_letters_flows", "dead_letters_health", "dead_letters_notices"],
         "Maximum >= 1",

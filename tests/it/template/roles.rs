@@ -125,12 +125,15 @@ fn the_roll_out_reads_the_alarms_that_turn_a_function_back_and_no_other() {
     assert_eq!(resources(&template, "RolloutRole", "TheServiceReadsAlarms"), arns);
 }
 
-/// What the roles that are no function's allow: statement, and its actions with the reason for each.
+/// A role, a statement of it, and its actions with the reason for each.
+type Allowed = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+/// What the roles that are no function's allow.
 ///
 /// CodeDeploy's own list for functions has actions besides these: objects in S3, because a revision may be kept there, and functions that a
 /// deployment calls between its steps. There is neither here, and whoever adds one adds it here.
 /// Source: <https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSCodeDeployRoleForLambdaLimited.html>.
-const OF_NO_FUNCTION: [(&str, &str, &[(&str, &str)]); 3] = [
+const OF_NO_FUNCTION: [Allowed; 3] = [
     (
         "RolloutRole",
         "TheServiceShifts",
