@@ -123,8 +123,8 @@ async fn report(mut answer: Response) -> Option<Report> {
     serde_json::from_slice(&body).ok()
 }
 
-/// A phase as it may stand in a log and in the timeline: a supervisor's are words, and what is not comes from
-/// whoever has a tenant's machine in hand.
+/// A phase as it may stand in a log and in the timeline: a supervisor's are words, and anything else comes from whoever has the
+/// tenant's machine in hand.
 fn shown(phase: &str) -> String {
     let word = |c: char| if c.is_ascii_lowercase() || c == '_' { c } else { '?' };
     phase.chars().map(word).take(LONGEST_PHASE).collect()

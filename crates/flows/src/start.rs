@@ -31,7 +31,7 @@ pub(crate) async fn start<'a>(run: &mut Run<'a>, world: &'a World, plan: &'a Mac
     in_service(run, world, plan, answers).await
 }
 
-/// The one thing that must never be repaired by making a new one.
+/// Sees that the volume is there before anything boots: it is the one thing that must never be repaired by making a new one.
 pub(crate) async fn check_volume(world: &World, placement: &Placement) -> Attempt<()> {
     let Placement { app, machine, volume, .. } = placement;
     if world.volumes.volume_exists(app, machine, volume).await? {

@@ -225,6 +225,7 @@ mod tests {
         assert!(Exporter::new(settings(None)).is_none());
         assert!(!format!("{:?}", settings(Some("http://collector"))).contains("hush-hush"));
     }
+
     #[test]
     fn what_is_malformed_is_a_problem_that_tells_no_header() {
         for endpoint in ["collector:4318", "collector", "/v1/traces", "ftp://collector", "http://"] {

@@ -105,8 +105,8 @@ impl Probe {
     }
 }
 
-/// A phase as it may stand in a log and in a suspect's item: a supervisor's are words, and what is not comes from
-/// whoever has a tenant's machine in hand.
+/// A phase as it may stand in a log and in a suspect's item: a supervisor's are words, and anything else comes from whoever has
+/// the tenant's machine in hand.
 fn shown(phase: &str) -> String {
     let word = |c: char| if c.is_ascii_lowercase() || c == '_' { c } else { '?' };
     phase.chars().map(word).take(32).collect()
