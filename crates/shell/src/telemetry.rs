@@ -66,7 +66,7 @@ fn filter(asked: &str) -> (Targets, Option<ParseError>) {
 }
 
 /// The crates that a function is made of and that are ours.
-const OURS: [&str; 16] = [
+const OURS: [&str; 17] = [
     "access",
     "api",
     "control",
@@ -77,6 +77,7 @@ const OURS: [&str; 16] = [
     "flow_runner",
     "flows",
     "fly",
+    "gateway",
     "health_checker",
     "identity",
     "notifier",

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl Life {
         })
     }
 
-    async fn begin(mishaps: Mishaps, folder: &std::path::Path) -> (Self, RunId) {
+    async fn begin(mishaps: Mishaps, folder: &Path) -> (Self, RunId) {
         let clock = VirtualClock::start();
         let time: Arc<dyn Clock> = Arc::new(clock);
         let seconds = Duration::from_secs;
@@ -254,7 +255,7 @@ fn demand(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String>
 }
 
 /// A client whose every connection goes to this socket.
-fn transport(socket: &std::path::Path) -> reqwest::Client {
+fn transport(socket: &Path) -> reqwest::Client {
     static PROVIDER: std::sync::Once = std::sync::Once::new();
     PROVIDER.call_once(|| rustls::crypto::aws_lc_rs::default_provider().install_default().expect("nobody else installs one"));
     reqwest::Client::builder()

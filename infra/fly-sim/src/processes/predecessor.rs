@@ -61,7 +61,7 @@ pub(super) async fn end(machine: &Machine, boot_id: &str, signal: i32, patience:
 async fn end_recorded(machine: &Machine, pid: i32, start_time: u64, signal: i32, patience: Patience) -> Result<(), Predecessor> {
     let is_recorded = || proc_table::row(pid).is_some_and(|row| row.start_time == start_time && row.group == pid && !row.dead);
     let is_ours = || is_recorded() && proc_table::is_started_in(pid, machine.id(), machine.folder());
-    // Taken for somebody else's at such a moment, it would go on next to its successor.
+    // Between two programs it names no machine. Taken for somebody else's then, it would go on next to its successor.
     wait_until(EXEC, || !(is_recorded() && proc_table::names_nothing(pid))).await;
     if !is_ours() {
         if proc_table::row(pid).is_none() && proc_table::group_lives(pid) {
